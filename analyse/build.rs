@@ -1,0 +1,5 @@
+//! A model added to the folder must be in the next build.
+
+fn main() {
+    println!("cargo:rerun-if-changed=models");
+}

@@ -1,0 +1,7 @@
+//! `spectra-clean`: see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    spectra_clean::main()
+}

@@ -1,0 +1,241 @@
+//! The lake: one root URL, tables at `<lake>/Tables/<schema>/<table>`, files for people at `<lake>/Files/`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use datafusion::object_store::ObjectStoreExt;
+use deltalake::kernel::StructType;
+use deltalake::logstore::{LogStoreRef, ObjectStoreRef};
+use deltalake::{DeltaTable, DeltaTableBuilder, ObjectStoreError, Path};
+use url::Url;
+
+use crate::failure::{Exit, Failure, failure};
+
+/// A lake, by its root URL.
+#[derive(Clone, Debug)]
+pub struct Lake {
+    root: Url,
+}
+
+impl Lake {
+    /// The lake at a folder or URL. Touches nothing.
+    ///
+    /// # Errors
+    /// [`Exit::Configuration`] when the text is neither a folder nor a URL this build can open.
+    pub fn new(location: &str) -> Result<Self> {
+        #[cfg(feature = "cloud")]
+        register_cloud_handlers();
+        let mut root = match Url::parse(location) {
+            Ok(url) if url.scheme() == "file" || url.has_host() => url,
+            _ => {
+                let path =
+                    std::path::absolute(location).with_context(|| format!("resolving the lake path {location}"))?;
+                Url::from_directory_path(&path).map_err(|()| {
+                    Failure::new(Exit::Configuration, format!("{location} is neither a folder nor a URL"))
+                        .hint("give --lake a folder, or an s3://, abfss:// or gs:// URL")
+                })?
+            }
+        };
+        let known: &[&str] = if cfg!(feature = "cloud") {
+            &["file", "s3", "s3a", "abfs", "abfss", "az", "adl", "azure", "gs"]
+        } else {
+            &["file"]
+        };
+        if !known.contains(&root.scheme()) {
+            return Err(failure(
+                Exit::Configuration,
+                format!("this build cannot open a lake at {}://", root.scheme()),
+                "install with the default features, which include s3, abfss and gs",
+            ));
+        }
+        if !root.path().ends_with('/') {
+            root.set_path(&format!("{}/", root.path()));
+        }
+        Ok(Self { root })
+    }
+
+    /// The root, always ending in `/`.
+    pub fn root(&self) -> &Url {
+        &self.root
+    }
+
+    /// The root as a folder, when the lake is on this machine.
+    fn folder(&self) -> Option<PathBuf> {
+        self.root.to_file_path().ok()
+    }
+
+    /// Where a table is.
+    ///
+    /// # Errors
+    /// When the name does not fit in a URL.
+    pub fn table_url(&self, schema: &str, table: &str) -> Result<Url> {
+        Ok(self.root.join(&format!("Tables/{schema}/{table}/"))?)
+    }
+
+    fn local_table(&self, schema: &str, table: &str) -> Option<PathBuf> {
+        self.folder().map(|folder| folder.join("Tables").join(schema).join(table))
+    }
+
+    /// The log store of a table that may not exist yet. Makes its folder in a local lake.
+    ///
+    /// # Errors
+    /// [`Exit::LakeUnavailable`] when the folder cannot be made or the store not be opened.
+    pub fn log_store(&self, schema: &str, table: &str) -> Result<LogStoreRef> {
+        let url = self.table_url(schema, table)?;
+        if let Some(folder) = self.local_table(schema, table) {
+            std::fs::create_dir_all(&folder).map_err(|error| {
+                Failure::new(Exit::LakeUnavailable, format!("creating {}: {error}", folder.display()))
+                    .hint("check that --lake names a folder this user may write to")
+            })?;
+        }
+        Ok(DeltaTableBuilder::from_url(url)?.build_storage()?)
+    }
+
+    /// A table at a version, or at its newest; `None` when there is no such table.
+    ///
+    /// # Errors
+    /// [`Exit::LakeUnavailable`] when it is there and cannot be read, or lacks the version.
+    pub async fn open(&self, schema: &str, table: &str, version: Option<u64>) -> Result<Option<DeltaTable>> {
+        if let Some(folder) = self.local_table(schema, table)
+            && !folder.join("_delta_log").is_dir()
+        {
+            return Ok(None);
+        }
+        let url = self.table_url(schema, table)?;
+        let opening = || match version {
+            Some(version) => format!("opening table {schema}.{table} at version {version}"),
+            None => format!("opening table {schema}.{table}"),
+        };
+        let mut builder = DeltaTableBuilder::from_url(url).with_context(opening)?;
+        if let Some(version) = version {
+            builder = builder.with_version(version);
+        }
+        let mut delta = builder.build().with_context(opening)?;
+        if !delta.verify_deltatable_existence().await.with_context(opening)? {
+            return Ok(None);
+        }
+        match version {
+            Some(version) => delta.load_version(version).await.with_context(opening)?,
+            None => delta.load().await.with_context(opening)?,
+        }
+        Ok(Some(delta))
+    }
+
+    /// The newest version of a table, without reading what is in it; `None` when there is no such table.
+    ///
+    /// # Errors
+    /// [`Exit::LakeUnavailable`] when the table's log cannot be listed.
+    pub async fn latest_version(&self, schema: &str, table: &str) -> Result<Option<u64>> {
+        if let Some(folder) = self.local_table(schema, table)
+            && !folder.join("_delta_log").is_dir()
+        {
+            return Ok(None);
+        }
+        let delta = DeltaTableBuilder::from_url(self.table_url(schema, table)?)?.build()?;
+        if !delta.verify_deltatable_existence().await? {
+            return Ok(None);
+        }
+        let version =
+            delta.get_latest_version().await.with_context(|| format!("listing the versions of {schema}.{table}"))?;
+        Ok(Some(version))
+    }
+
+    /// The newest version of a table, which is made, empty, where it does not exist.
+    ///
+    /// # Errors
+    /// [`Exit::LakeUnavailable`] when it can be neither opened nor made.
+    pub async fn open_or_create(&self, schema: &str, table: &str, columns: &StructType) -> Result<DeltaTable> {
+        for _ in 0..3 {
+            if let Some(delta) = self.open(schema, table, None).await? {
+                return Ok(delta);
+            }
+            let store = self.log_store(schema, table)?;
+            let made = DeltaTable::new(store).create().with_columns(columns.fields().cloned()).await;
+            match made {
+                Ok(delta) => return Ok(delta),
+                // Somebody else made it first: open theirs.
+                Err(_) if self.open(schema, table, None).await?.is_some() => {}
+                Err(error) => {
+                    return Err(error).with_context(|| format!("creating table {schema}.{table}"));
+                }
+            }
+        }
+        Err(Failure::new(Exit::LakeUnavailable, format!("table {schema}.{table} can be neither opened nor created"))
+            .into())
+    }
+
+    /// The object store of the whole lake.
+    ///
+    /// # Errors
+    /// [`Exit::LakeUnavailable`] when it cannot be opened.
+    pub fn store(&self) -> Result<ObjectStoreRef> {
+        Ok(DeltaTableBuilder::from_url(self.root.clone())?.build_storage()?.object_store(None))
+    }
+
+    /// Puts a file for people at `<lake>/Files/<path>`, whole or not at all, and returns its URL.
+    ///
+    /// # Errors
+    /// [`Exit::LakeUnavailable`] when it cannot be written.
+    pub async fn put_file(&self, path: &str, content: Vec<u8>) -> Result<Url> {
+        let path = format!("Files/{path}");
+        self.store()?
+            .put(&Path::from(path.as_str()), content.into())
+            .await
+            .map_err(anyhow::Error::from)
+            .with_context(|| format!("writing {path}"))?;
+        Ok(self.root.join(&path)?)
+    }
+
+    /// Whether a file for people is there.
+    ///
+    /// # Errors
+    /// [`Exit::LakeUnavailable`] when the store does not answer.
+    pub async fn has_file(&self, path: &str) -> Result<bool> {
+        match self.store()?.head(&Path::from(format!("Files/{path}").as_str())).await {
+            Ok(_) => Ok(true),
+            Err(ObjectStoreError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error).with_context(|| format!("looking for Files/{path}")),
+        }
+    }
+
+    /// A location for people: a path for a local lake, the URL otherwise.
+    pub fn display(&self, url: &Url) -> String {
+        url.to_file_path().map_or_else(|()| url.to_string(), |path| path.display().to_string())
+    }
+}
+
+#[cfg(feature = "cloud")]
+fn register_cloud_handlers() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        deltalake::aws::register_handlers(None);
+        deltalake::azure::register_handlers(None);
+        deltalake::gcp::register_handlers(None);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_folder_becomes_an_absolute_url() {
+        let lake = Lake::new("some/lake").unwrap();
+        assert!(lake.root().as_str().starts_with("file:///"));
+        assert!(lake.table_url("clean", "dimCycle").unwrap().as_str().ends_with("some/lake/Tables/clean/dimCycle/"));
+    }
+
+    #[test]
+    fn a_scheme_nobody_knows_is_refused() {
+        assert!(Lake::new("ftp://somewhere/lake").is_err());
+    }
+
+    #[tokio::test]
+    async fn a_table_that_is_not_there_is_none_and_stays_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::new(folder.path().to_str().unwrap()).unwrap();
+        assert!(lake.open("clean", "dimCycle", None).await.unwrap().is_none());
+        assert!(lake.latest_version("clean", "dimCycle").await.unwrap().is_none());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,29 @@
+//! What two or more stages share: the lake, releases, models, and the life of a run.
+//!
+//! Read in this order:
+//!
+//! - [`settings`]: the flags and variables every binary understands
+//! - [`lake`]: where tables are, and how one is opened at a version
+//! - [`log`]: the tables `log.run`, `log.table`, `log.slice`
+//! - [`release`]: which versions belong together, who may publish, in which order
+//! - [`model`]: a query in a file, with a header the runner obeys
+//! - [`stage`]: runs the models of one stage and publishes their tables
+//! - [`run`]: one execution of one stage, recorded from its start, whatever its end
+//!
+//! and when needed: [`session`] (the SQL engine), [`functions`] (what SQL lacks), [`staging`] (files written
+//! but not committed), [`schema`] (which types a table may have), [`failure`] (errors with an exit code),
+//! [`logging`] (what a person or a collector sees).
+
+pub mod failure;
+pub mod functions;
+pub mod lake;
+pub mod log;
+pub mod logging;
+pub mod model;
+pub mod release;
+pub mod run;
+pub mod schema;
+pub mod session;
+pub mod settings;
+pub mod stage;
+pub mod staging;

@@ -1,0 +1,77 @@
+//! Log lines and progress, both on stderr: pretty with bars on a terminal, one JSON object a line elsewhere.
+
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::settings::LogFormat;
+
+/// Where progress is drawn; hidden unless a person watches.
+#[derive(Clone)]
+pub struct Progress(MultiProgress);
+
+impl Progress {
+    /// A bar that counts to `length`, or a spinner where the length is not known yet.
+    pub fn bar(&self, label: &'static str, length: Option<u64>) -> ProgressBar {
+        let template = match length {
+            Some(_) => "{prefix:>12} {wide_bar:.cyan/dim} {pos}/{len} {msg}",
+            None => "{prefix:>12} {spinner} {pos} {wide_msg}",
+        };
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+        self.0.add(bar.with_style(style).with_prefix(label))
+    }
+}
+
+/// Starts logging and returns where progress is drawn. `RUST_LOG` chooses what is logged; by default our own
+/// information and other people's warnings.
+pub fn start(format: LogFormat) -> Progress {
+    let watched = io::stderr().is_terminal();
+    let pretty = match format {
+        LogFormat::Auto => watched,
+        LogFormat::Pretty => true,
+        LogFormat::Json => false,
+    };
+    let bars = MultiProgress::with_draw_target(if pretty && watched {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    });
+    let progress = Progress(bars);
+    let ours = "warn,spectra_common=info,spectra_source=info,spectra_prepare=info,spectra_clean=info,\
+                spectra_transform=info,spectra_refine=info,spectra_analyse=info";
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(ours));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(BesideBars(progress.clone()));
+    // A second start in one process keeps the first: only tests do that.
+    let _ = if pretty {
+        builder.with_target(false).with_ansi(watched).without_time().try_init()
+    } else {
+        builder.json().flatten_event(true).with_target(false).with_span_list(false).try_init()
+    };
+    progress
+}
+
+/// Writes log lines above the bars instead of through them.
+#[derive(Clone)]
+struct BesideBars(Progress);
+
+impl Write for BesideBars {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.0.suspend(|| io::stderr().write_all(bytes))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+impl MakeWriter<'_> for BesideBars {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}

@@ -1,0 +1,372 @@
+//! One execution of one stage: it is recorded in `log.run` when it starts and when it ends, whatever its end, and
+//! its last line of output is one JSON object that says what happened.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, error, info, info_span, warn};
+
+use crate::failure::{Exit, Failure, exit_of, failure, hint_of, one_line};
+use crate::lake::Lake;
+use crate::log::{self, RunRow};
+use crate::logging::{self, Progress};
+use crate::settings::SharedArgs;
+
+/// A run that has begun.
+pub struct Run {
+    /// The stage this is a run of.
+    pub stage: &'static str,
+    /// Its name in the logs.
+    pub id: String,
+    /// What the caller asked for.
+    pub settings: SharedArgs,
+    /// Where it reads and writes.
+    pub lake: Lake,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// Cancelled when the run is asked to end.
+    pub stop: CancellationToken,
+    /// Where progress is drawn.
+    pub progress: Progress,
+    clock: Instant,
+}
+
+impl Run {
+    /// Time since the start, in milliseconds.
+    pub fn elapsed_ms(&self) -> i64 {
+        i64::try_from(self.clock.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// A row of `log.run` for this run, with `status`.
+    pub fn row(&self, status: &str) -> RunRow {
+        RunRow {
+            run_id: self.id.clone(),
+            stage: self.stage.to_owned(),
+            status: status.to_owned(),
+            started_at: self.started_at.to_string(),
+            recorded_at: Timestamp::now().to_string(),
+            time_zone: Some(self.settings.time_zone.clone()),
+            duration_ms: Some(self.elapsed_ms()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..RunRow::default()
+        }
+    }
+
+    /// Runs `work` unless and until the run is asked to stop.
+    ///
+    /// # Errors
+    /// [`Exit::Stopped`] when it was, else what `work` returns.
+    pub async fn until_stopped<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(stopped()),
+            done = work => done,
+        }
+    }
+}
+
+/// The error of a run that was asked to end.
+pub fn stopped() -> anyhow::Error {
+    Failure::new(Exit::Stopped, "stopped by a signal before anything was published").hint("run again to go on").into()
+}
+
+/// What a run did, for its report.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// Whether a new release was published.
+    pub is_published: bool,
+    /// The release that is current now.
+    pub release: Option<i64>,
+    /// The day the figures are for.
+    pub as_of: Option<String>,
+    /// The releases it is built from.
+    pub inputs: BTreeMap<String, i64>,
+    /// What happened to each table.
+    pub tables: Vec<TableOutcome>,
+    /// What happened to the slices, counted by outcome.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub slices: BTreeMap<String, i64>,
+    /// HTTP requests made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_count: Option<i64>,
+    /// Files for people that were written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    /// Things a person should know although the run went well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// What happened to one table.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TableOutcome {
+    /// The table, without its schema.
+    pub name: String,
+    /// rebuilt, appended or unchanged.
+    pub action: String,
+    /// Rows written.
+    pub row_count: i64,
+    /// Rows set aside.
+    pub quarantined_count: i64,
+    /// Rows that broke an expectation of severity warn.
+    pub warning_count: i64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    stage: &'static str,
+    run_id: Option<String>,
+    status: &'static str,
+    exit_code: u8,
+    noop: bool,
+    seconds: f64,
+    peak_memory_bytes: Option<u64>,
+    #[serde(flatten)]
+    outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+/// The work of a run, ready to begin.
+pub type Work = Box<dyn FnOnce(Arc<Run>) -> BoxFuture<'static, Result<Outcome>> + Send>;
+
+/// The whole life of a stage's process: parse, check, record, work, record, report.
+///
+/// `ready` turns the arguments into work and refuses what can be refused before the lake is touched: a broken model,
+/// a broken spec, a missing secret.
+pub fn main<Arguments>(stage: &'static str, ready: impl FnOnce(Arguments) -> Result<Work>) -> ExitCode
+where
+    Arguments: Parser + AsRef<SharedArgs>,
+{
+    let clock = Instant::now();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(refusal) => return refuse_usage(stage, &refusal),
+    };
+    let settings = arguments.as_ref().clone();
+    let progress = logging::start(settings.log_format);
+    let id = settings.run_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(settings.thread_count())
+        .enable_all()
+        .build()
+        .context("starting the runtime")
+        .and_then(|runtime| {
+            let run_id = id.clone();
+            let settings = settings.clone();
+            let life = async move {
+                settings.check_engine()?;
+                let lake = Lake::new(&settings.lake)?;
+                let work = ready(arguments)?;
+                let run = Arc::new(Run {
+                    stage,
+                    id: run_id,
+                    settings,
+                    lake,
+                    started_at: Timestamp::now(),
+                    stop: CancellationToken::new(),
+                    progress,
+                    clock,
+                });
+                listen(&run.stop)?;
+                let span = info_span!("run", stage, run = %run.id);
+                // In a task of its own, so that a panic becomes an exit code and a report.
+                match tokio::spawn(record(run, work).instrument(span)).await {
+                    Ok(result) => result,
+                    Err(panic) => Err(Failure::new(Exit::Bug, format!("{stage} failed in an unforeseen way: {panic}"))
+                        .hint("this is a mistake of ours: please report it with the log above")
+                        .into()),
+                }
+            };
+            let result = runtime.block_on(life);
+            runtime.shutdown_background();
+            result
+        });
+    report(stage, Some(id), &settings, clock, result)
+}
+
+fn refuse_usage(stage: &'static str, refusal: &clap::Error) -> ExitCode {
+    let _ = refusal.print();
+    if !refusal.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    let rendered = refusal.to_string();
+    let message = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    print_report(&Report {
+        stage,
+        run_id: None,
+        status: "failed",
+        exit_code: Exit::Usage.code(),
+        noop: false,
+        seconds: 0.0,
+        peak_memory_bytes: None,
+        outcome: Outcome::default(),
+        message: Some(message),
+        hint: Some(format!("spectra-{stage} --help lists every flag")),
+    });
+    ExitCode::from(Exit::Usage.code())
+}
+
+/// The first SIGTERM (or Ctrl-C) asks the run to end; the second ends it.
+fn listen(stop: &CancellationToken) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for Ctrl-C")?;
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if stop.is_cancelled() {
+                std::process::exit(i32::from(Exit::Stopped.code()));
+            }
+            warn!("stopping: finishing what is in hand; a second signal leaves at once");
+            stop.cancel();
+        }
+    });
+    Ok(())
+}
+
+async fn record(run: Arc<Run>, work: Work) -> Result<Outcome> {
+    if run.settings.plan {
+        return work(run).await;
+    }
+    // Only source may begin a lake: anything else has nothing to read there.
+    if run.stage != "source" && run.lake.latest_version("log", "run").await?.is_none() {
+        return Err(failure(
+            Exit::InputMissing,
+            format!("there is no lake at {}", run.lake.display(run.lake.root())),
+            "check --lake, or run spectra-source first",
+        ));
+    }
+    let started = RunRow { duration_ms: None, ..run.row("started") };
+    log::append(&run.lake, "run", &[started], None, HashMap::new())
+        .await
+        .map_err(|error| lake_unwritable(&run, error))?;
+    info!("started");
+    let result = work(run.clone()).await;
+    let end = match &result {
+        Ok(outcome) if outcome.is_published => None,
+        Ok(outcome) => Some(RunRow {
+            release: outcome.release,
+            as_of: outcome.as_of.clone(),
+            exit_code: Some(0),
+            ..run.row("unchanged")
+        }),
+        Err(error) => {
+            let exit = exit_of(error);
+            Some(RunRow {
+                exit_code: Some(i32::from(exit.code())),
+                message: Some(one_line(error)),
+                ..run.row(status_of(exit))
+            })
+        }
+    };
+    if let Some(end) = end
+        && let Err(error) = log::append(&run.lake, "run", &[end], None, HashMap::new()).await
+    {
+        warn!("the end of this run could not be recorded: {}", one_line(&error));
+    }
+    result
+}
+
+fn lake_unwritable(run: &Run, error: anyhow::Error) -> anyhow::Error {
+    if exit_of(&error) == Exit::TryAgain {
+        return error;
+    }
+    failure(
+        Exit::LakeUnavailable,
+        format!("recording the run in the lake at {}: {}", run.lake.display(run.lake.root()), one_line(&error)),
+        "check that --lake is right and that this user may write there",
+    )
+}
+
+fn status_of(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Stopped => "stopped",
+        Exit::Lost => "lost",
+        _ => "failed",
+    }
+}
+
+fn report(
+    stage: &'static str,
+    run_id: Option<String>,
+    settings: &SharedArgs,
+    clock: Instant,
+    result: Result<Outcome>,
+) -> ExitCode {
+    let (status, exit_code, outcome, message, hint) = match result {
+        Ok(outcome) if settings.plan => ("planned", 0, outcome, None, None),
+        Ok(outcome) if outcome.is_published => ("published", 0, outcome, None, None),
+        Ok(outcome) => ("unchanged", settings.skip_exit_code, outcome, None, None),
+        Err(failed) => {
+            let exit = exit_of(&failed);
+            let hint = hint_of(&failed);
+            error!(exit_code = exit.code(), hint, "{}", one_line(&failed));
+            (status_of(exit), exit.code(), Outcome::default(), Some(one_line(&failed)), hint)
+        }
+    };
+    let report = Report {
+        stage,
+        run_id,
+        status,
+        exit_code,
+        noop: status == "unchanged",
+        seconds: (clock.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
+        peak_memory_bytes: peak_memory_bytes(),
+        outcome,
+        message,
+        hint,
+    };
+    if let Some(file) = &settings.report
+        && let Err(error) = keep_report(file, &report)
+    {
+        warn!("the report could not be kept in {}: {}", file.display(), one_line(&error));
+    }
+    print_report(&report);
+    ExitCode::from(exit_code)
+}
+
+fn print_report(report: &Report) {
+    // Nobody may be reading; that must not change the exit code.
+    if let Ok(line) = serde_json::to_string(report) {
+        let _ = std::io::stderr().flush();
+        let mut output = std::io::stdout().lock();
+        let _ = writeln!(output, "{line}").and_then(|()| output.flush());
+    }
+}
+
+fn keep_report(file: &Path, report: &Report) -> Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut unfinished = tempfile::NamedTempFile::new_in(folder)?;
+    serde_json::to_writer(&mut unfinished, report)?;
+    unfinished.write_all(b"\n")?;
+    unfinished.persist(file)?;
+    Ok(())
+}
+
+/// The most memory this process ever held, as the kernel counts it.
+fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}

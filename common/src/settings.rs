@@ -1,0 +1,172 @@
+//! The flags and variables that all six binaries share, and what they mean once parsed.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use jiff::{civil::Date, tz::TimeZone};
+
+use crate::failure::{Exit, failure};
+
+/// What the exit codes mean, for `--help`.
+pub const EXIT_CODES: &str = "\
+Secrets come from variables or files, never from flags.
+
+Exit codes:
+   0  done, or nothing to do            70  a mistake of ours
+  64  wrong command line                73  another run published first
+  65  data refused by a rule            74  lake cannot be read or written
+  66  input missing                     75  try again
+  69  API unavailable                   77  not authorised
+ 143  stopped by SIGTERM                78  wrong setting, spec or model
+
+The last line of output is one JSON object: the run report.";
+
+/// Flags of every binary. Each has a variable; the flag wins.
+#[derive(Args, Clone, Debug)]
+pub struct SharedArgs {
+    /// Root of the lake: a folder, or an s3://, abfss:// or gs:// URL
+    #[arg(long, env = "SPECTRA_LAKE", value_name = "URL")]
+    pub lake: String,
+
+    /// Name of this run in the logs; a new time-ordered one if not given
+    #[arg(long, env = "SPECTRA_RUN_ID", value_name = "ID")]
+    pub run_id: Option<String>,
+
+    /// Build on this release of the stage before, not on its newest
+    #[arg(long, env = "SPECTRA_FROM_RELEASE", value_name = "N")]
+    pub from_release: Option<i64>,
+
+    /// Do the work even if nothing changed
+    #[arg(long, env = "SPECTRA_FORCE")]
+    pub force: bool,
+
+    /// Use the models (*.sql) of this folder in place of the built-in ones
+    #[arg(long, env = "SPECTRA_MODELS", value_name = "DIR")]
+    pub models: Option<PathBuf>,
+
+    /// Take reference tables (*.csv) from this folder where it has them
+    #[arg(long, env = "SPECTRA_REFERENCE", value_name = "DIR")]
+    pub reference: Option<PathBuf>,
+
+    /// The day the figures are for; the local day of the newest source walk if not given
+    #[arg(long, env = "SPECTRA_AS_OF", value_name = "DATE")]
+    pub as_of: Option<Date>,
+
+    /// Time zone of the tenant: the one its days begin and end in
+    #[arg(long, env = "SPECTRA_TIME_ZONE", value_name = "NAME", default_value = "Europe/London", value_parser = time_zone_name)]
+    pub time_zone: String,
+
+    /// Memory this process may use (for example 512MB, 4GiB)
+    #[arg(long, env = "SPECTRA_MEMORY", value_name = "SIZE", default_value = "2GiB", value_parser = size_bytes)]
+    pub memory: u64,
+
+    /// Threads this process may use; all cores if not given
+    #[arg(long, env = "SPECTRA_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+
+    /// Where queries run: local, or ballista://HOST:PORT
+    #[arg(long, env = "SPECTRA_ENGINE", value_name = "ENGINE", default_value = "local")]
+    pub engine: String,
+
+    /// Say what a run would do and why, and do nothing
+    #[arg(long, env = "SPECTRA_PLAN")]
+    pub plan: bool,
+
+    /// Keep a copy of the run report in this file
+    #[arg(long, env = "SPECTRA_REPORT", value_name = "FILE")]
+    pub report: Option<PathBuf>,
+
+    /// How log lines look: pretty on a terminal and JSON elsewhere, or always one of them
+    #[arg(long, env = "SPECTRA_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
+    pub log_format: LogFormat,
+
+    /// Exit with this code, not 0, when there was nothing to do (Airflow shows 99 as skipped)
+    #[arg(long, env = "SPECTRA_SKIP_EXIT_CODE", value_name = "N", default_value_t = 0)]
+    pub skip_exit_code: u8,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON lines elsewhere.
+    Auto,
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+impl SharedArgs {
+    /// Worker threads: the flag, else every core this process may use.
+    pub fn thread_count(&self) -> usize {
+        match self.threads {
+            Some(count) => usize::from(count),
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+
+    /// Refuses an engine this build cannot drive.
+    ///
+    /// # Errors
+    /// [`Exit::Configuration`] for anything but `local`.
+    pub fn check_engine(&self) -> Result<()> {
+        if self.engine == "local" {
+            return Ok(());
+        }
+        Err(failure(
+            Exit::Configuration,
+            format!("engine `{}` is not available in this build", self.engine),
+            "leave --engine out, or pass --engine local",
+        ))
+    }
+}
+
+/// Bytes of a size such as `512MB`, `4GiB` or `1073741824`; `k`, `M`, `G`, `T` are powers of 1000, with `i` of 1024.
+fn size_bytes(text: &str) -> Result<u64> {
+    let text = text.trim();
+    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().with_context(|| format!("`{text}` does not start with a whole number"))?;
+    let factor: u64 = match unit.trim().trim_end_matches(['b', 'B']).to_ascii_lowercase().as_str() {
+        "" => 1,
+        "k" => 1_000,
+        "m" => 1_000_000,
+        "g" => 1_000_000_000,
+        "t" => 1_000_000_000_000,
+        "ki" => 1 << 10,
+        "mi" => 1 << 20,
+        "gi" => 1 << 30,
+        "ti" => 1 << 40,
+        other => anyhow::bail!("`{other}` is no unit of size: use MB, GB, MiB or GiB"),
+    };
+    let bytes = number.checked_mul(factor).with_context(|| format!("`{text}` is more than any machine has"))?;
+    anyhow::ensure!(bytes >= 64 << 20, "{text} is too little to work with: give at least 64MiB");
+    Ok(bytes)
+}
+
+fn time_zone_name(text: &str) -> Result<String> {
+    TimeZone::get(text)
+        .with_context(|| format!("`{text}` is not a time zone of the IANA list, such as Europe/London"))?;
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_in_both_systems() {
+        assert_eq!(size_bytes("1GiB").unwrap(), 1 << 30);
+        assert_eq!(size_bytes("512MB").unwrap(), 512_000_000);
+        assert_eq!(size_bytes("512m").unwrap(), 512_000_000);
+        assert_eq!(size_bytes("67108864").unwrap(), 64 << 20);
+    }
+
+    #[test]
+    fn sizes_that_make_no_sense_are_refused() {
+        for text in ["", "big", "4 apples", "1MB", "99999999999999TiB"] {
+            assert!(size_bytes(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+-- One row per user record in the current user list, and one per person, or stand-in (-10 Anyone, -1 nobody), that only
+-- executions name: users leave the list, their executions stay.
+-- key: recordKey
+-- expect: testerId is not null, else quarantine
+with
+slice as (select * from prepare.slice where resource = 'dimTester'),
+
+landed as (select * from source.dimTester),
+
+execution as (select testerId, executedById, testerName, extractedAt from prepare.factExecution),
+
+parsed as (
+  select
+    landed.sliceKey,
+    landed.runId,
+    landed.page,
+    landed.ordinal,
+    landed.recordId,
+    landed.extractedAt,
+    from_json(
+      landed.payload,
+      'id bigint, username string, firstName string, lastName string, fullName string, email string, title string, location string, accountEnabled boolean'
+    ) as p,
+    slice.isStale
+  from landed
+  join slice on landed.sliceKey = slice.sliceKey and landed.runId = slice.contentRunId
+),
+
+listed as (
+  select
+    xxhash64('dimTester', parsed.sliceKey, parsed.runId, parsed.page, parsed.ordinal) as recordKey,
+    parsed.p.id as testerId,
+    parsed.sliceKey,
+    parsed.runId,
+    parsed.recordId,
+    coalesce(
+      nullif(btrim(parsed.p.fullName), ''),
+      nullif(btrim(concat_ws(' ', parsed.p.firstName, parsed.p.lastName)), ''),
+      nullif(btrim(parsed.p.username), '')
+    ) as testerName,
+    parsed.p.username as username,
+    parsed.p.email as testerEmail,
+    parsed.p.title as title,
+    parsed.p.location as location,
+    parsed.extractedAt,
+    parsed.p.accountEnabled as isActive,
+    parsed.isStale
+  from parsed
+),
+
+mention as (
+  select testerId, nullif(btrim(testerName), '') as testerName, max(extractedAt) as extractedAt
+  from execution
+  where testerId is not null
+  group by testerId, nullif(btrim(testerName), '')
+  union all
+  select executedById as testerId, cast(null as string) as testerName, max(extractedAt) as extractedAt
+  from execution
+  where executedById is not null
+  group by executedById
+),
+
+rankedMention as (
+  select
+    mention.*,
+    row_number() over (
+      partition by testerId
+      order by case when testerName is null then 1 else 0 end, extractedAt desc, testerName
+    ) as recency
+  from mention
+),
+
+mentionedOnly as (
+  select
+    xxhash64('dimTester mentioned', rankedMention.testerId) as recordKey,
+    rankedMention.testerId,
+    cast(null as string) as sliceKey,
+    cast(null as string) as runId,
+    cast(null as string) as recordId,
+    coalesce(
+      rankedMention.testerName,
+      case rankedMention.testerId when -10 then 'Anyone' when -1 then 'Unassigned' end
+    ) as testerName,
+    cast(null as string) as username,
+    cast(null as string) as testerEmail,
+    cast(null as string) as title,
+    cast(null as string) as location,
+    rankedMention.extractedAt,
+    cast(null as boolean) as isActive,
+    false as isStale
+  from rankedMention
+  left join (select distinct testerId from listed where testerId is not null) as known
+    on rankedMention.testerId = known.testerId
+  where rankedMention.recency = 1 and known.testerId is null
+),
+
+everyTester as (
+  select listed.*, true as isListed from listed
+  union all
+  select mentionedOnly.*, false as isListed from mentionedOnly
+),
+
+final as (
+  select
+    recordKey,
+    testerId,
+    sliceKey,
+    runId,
+    recordId,
+    testerName,
+    username,
+    testerEmail,
+    title,
+    location,
+    extractedAt,
+    isActive,
+    isListed,
+    isStale
+  from everyTester
+)
+
+select * from final

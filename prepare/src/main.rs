@@ -1,0 +1,7 @@
+//! `spectra-prepare`: see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    spectra_prepare::main()
+}

@@ -1,0 +1,31 @@
+//! The transform stage. The star: dimensions with surrogate keys and an Unknown row, facts without orphans.
+//!
+//! Everything it does is a model in `transform/models`, run by [`spectra_common::stage`].
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use include_dir::{Dir, include_dir};
+use spectra_common::settings::{EXIT_CODES, SharedArgs};
+use spectra_common::stage::{self, Definition};
+
+static MODELS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/models");
+
+/// The star: dimensions with surrogate keys and an Unknown row, facts without orphans
+#[derive(Parser)]
+#[command(name = "spectra-transform", version, about, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(flatten)]
+    shared: SharedArgs,
+}
+
+impl AsRef<SharedArgs> for Arguments {
+    fn as_ref(&self) -> &SharedArgs {
+        &self.shared
+    }
+}
+
+/// The whole life of the process.
+pub fn main() -> ExitCode {
+    stage::main::<Arguments>(Definition { name: "transform", upstream: "clean", models: &MODELS, references: None, files: None })
+}
