@@ -4,7 +4,7 @@
 //! release. The order is: claim the number, commit each table, record what was done, write that row. A run that is
 //! killed in between leaves table versions that no release names.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anyhow::{Context, Result};
 use deltalake::DeltaTable;
@@ -59,6 +59,7 @@ pub struct History {
     releases: Vec<Release>,
     /// Newest end of a source run, by the release that was current then.
     walks: BTreeMap<i64, Timestamp>,
+    finished: HashSet<String>,
     log: Option<DeltaTable>,
 }
 
@@ -69,13 +70,14 @@ impl History {
     /// [`Exit::LakeUnavailable`] when it cannot be read.
     pub async fn load(lake: &Lake) -> Result<Self> {
         let Some(log) = lake.open("log", "run", None).await? else {
-            return Ok(Self { releases: Vec::new(), walks: BTreeMap::new(), log: None });
+            return Ok(Self { releases: Vec::new(), walks: BTreeMap::new(), finished: HashSet::new(), log: None });
         };
         let context = session::new(256 << 20, 1)?;
         session::register_delta(&context, "log", "run", &log).await?;
         let sql = "select * from log.run where status in ('published', 'unchanged') and (status = 'published' or stage = 'source')";
         let rows: Vec<RunRow> = log::rows(&context.sql(sql).await?.collect().await.context("reading log.run")?)?;
-        let mut history = Self { releases: Vec::new(), walks: BTreeMap::new(), log: Some(log) };
+        let mut history =
+            Self { releases: Vec::new(), walks: BTreeMap::new(), finished: HashSet::new(), log: Some(log) };
         for row in rows {
             history.take(row)?;
         }
@@ -86,6 +88,7 @@ impl History {
     fn take(&mut self, row: RunRow) -> Result<()> {
         let Some(number) = row.release else { return Ok(()) };
         if row.stage == "source" {
+            self.finished.insert(row.run_id.clone());
             let ended: Timestamp = row.recorded_at.parse().context("reading log.run: recordedAt")?;
             let newest = self.walks.entry(number).or_insert(ended);
             *newest = ended.max(*newest);
@@ -152,6 +155,11 @@ impl History {
     /// When source last ended a walk whose result was this release of source.
     pub fn walked_at(&self, source_release: i64) -> Option<Timestamp> {
         self.walks.get(&source_release).copied()
+    }
+
+    /// Runs of source that ended well: what they walked is in a release, or was in it already.
+    pub fn finished_walks(&self) -> &HashSet<String> {
+        &self.finished
     }
 
     /// The number the next release of a stage claims: one above every number published or claimed.
@@ -308,10 +316,10 @@ async fn commit(
     Ok((action, Some(staged.clone()), state))
 }
 
-/// Deletes what a run has written and will not publish.
+/// Deletes what a run has written and will not publish. Files to append stay: a later run may go on with them.
 pub async fn discard_all(run: &Run, tables: &[Pending]) {
     for pending in tables {
-        if let Change::Overwrite(_, staged) | Change::Append(_, staged) = &pending.change
+        if let Change::Overwrite(_, staged) = &pending.change
             && let Ok(store) = run.lake.log_store(&pending.schema, &pending.table)
         {
             staging::discard(&store, &staged.adds).await;

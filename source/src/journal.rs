@@ -1,0 +1,152 @@
+//! What a run has walked so far, kept in the log of `log.slice` so that a killed run can be gone on with.
+//!
+//! Every few seconds the walks since the last time are appended to `log.slice`; the same commit carries the data
+//! files they landed in, which no table names yet. The next run finds the commits of runs that did not end well,
+//! takes over their slices and files, and publishes them as its own.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use anyhow::{Context, Result};
+use datafusion::object_store::ObjectStoreExt;
+use deltalake::Path;
+use deltalake::kernel::{Action, Add};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use spectra_common::lake::Lake;
+use spectra_common::log::{self, SliceRow};
+use tracing::warn;
+
+/// Unfinished walks older than this are made anew.
+const LONGEST_PAUSE_HOURS: i64 = 24;
+
+const STATE: &str = "spectra.walk";
+
+/// A slice walked to its end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Walked {
+    /// Table it lands in.
+    pub resource: String,
+    /// Its key.
+    pub slice_key: String,
+    /// Run that walked it.
+    pub run_id: String,
+    /// Hash of its content.
+    pub content_hash: String,
+    /// Records in it.
+    pub row_count: i64,
+    /// When.
+    pub walked_at: Timestamp,
+    /// Its records, as far as slices below it need them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<Parent>,
+}
+
+/// A record that slices hang below.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Parent {
+    /// Its id.
+    pub id: Value,
+    /// Ids of the records inside it, by resource.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inside: Vec<(String, Vec<Value>)>,
+}
+
+/// What one commit of `log.slice` carries besides its rows.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    run_id: String,
+    fingerprint: String,
+    recorded_at: Timestamp,
+    walked: Vec<Walked>,
+    staged: BTreeMap<String, Vec<Add>>,
+}
+
+/// Slices and files of runs that did not end well.
+#[derive(Default)]
+pub struct Unfinished {
+    /// Slices, by table and key.
+    pub walked: HashMap<(String, String), Walked>,
+    /// Files, by table.
+    pub staged: BTreeMap<String, Vec<Add>>,
+}
+
+/// Keeps what was walked since the last time.
+///
+/// # Errors
+/// When `log.slice` cannot be written.
+pub async fn keep(
+    lake: &Lake,
+    run_id: &str,
+    fingerprint: &str,
+    rows: &[SliceRow],
+    walked: Vec<Walked>,
+    staged: &BTreeMap<String, Vec<Add>>,
+) -> Result<()> {
+    let entry = Entry {
+        run_id: run_id.to_owned(),
+        fingerprint: fingerprint.to_owned(),
+        recorded_at: Timestamp::now(),
+        walked,
+        staged: staged.clone(),
+    };
+    // As text: the log's own format must not depend on what we put into it.
+    let metadata = HashMap::from([(STATE.to_owned(), Value::from(serde_json::to_string(&entry)?))]);
+    log::append(lake, "slice", rows, None, metadata).await.context("keeping the walk so far")
+}
+
+/// What runs since the last one in `finished` have walked of the same thing.
+///
+/// # Errors
+/// When `log.slice` cannot be read.
+pub async fn unfinished(lake: &Lake, fingerprint: &str, finished: &HashSet<String>) -> Result<Unfinished> {
+    let mut found = Unfinished::default();
+    let Some(table) = lake.open("log", "slice", None).await? else { return Ok(found) };
+    let store = table.log_store();
+    let oldest = Timestamp::now() - jiff::SignedDuration::from_hours(LONGEST_PAUSE_HOURS);
+    let mut entries = Vec::new();
+    for version in (1..=table.version().unwrap_or(0)).rev() {
+        let Some(bytes) = store.read_commit_entry(version).await? else { break };
+        let actions = deltalake::logstore::get_actions(version, &bytes)?;
+        let state = actions.iter().find_map(|action| match action {
+            Action::CommitInfo(info) => info.info.get(STATE).and_then(|state| state.as_str()),
+            _ => None,
+        });
+        let Some(entry) = state.and_then(|state| serde_json::from_str::<Entry>(state).ok()) else { break };
+        if finished.contains(&entry.run_id) || entry.recorded_at < oldest {
+            break;
+        }
+        if entry.fingerprint == fingerprint {
+            entries.push(entry);
+        }
+    }
+    for entry in entries.into_iter().rev() {
+        for walked in entry.walked {
+            found.walked.insert((walked.resource.clone(), walked.slice_key.clone()), walked);
+        }
+        for (table, adds) in entry.staged {
+            found.staged.entry(table).or_default().extend(adds);
+        }
+    }
+    if !are_there(lake, &found.staged).await? {
+        warn!("files of an unfinished run are gone: walking everything again");
+        return Ok(Unfinished::default());
+    }
+    Ok(found)
+}
+
+async fn are_there(lake: &Lake, staged: &BTreeMap<String, Vec<Add>>) -> Result<bool> {
+    for (table, adds) in staged {
+        let objects = lake.log_store("source", table)?.object_store(None);
+        for add in adds {
+            match objects.head(&Path::from_url_path(&add.path)?).await {
+                Ok(meta) if i64::try_from(meta.size) == Ok(add.size) => {}
+                Ok(_) | Err(deltalake::ObjectStoreError::NotFound { .. }) => return Ok(false),
+                Err(error) => return Err(error).with_context(|| format!("looking for {} of source.{table}", add.path)),
+            }
+        }
+    }
+    Ok(true)
+}
