@@ -1,0 +1,301 @@
+//! A Zephyr Enterprise server in a box: seeded, with the quirks of the real one behind switches, a clock that can be moved,
+//! faults on demand and a log of every request.
+//!
+//! # Layout
+//!
+//! - [`profile`], [`generate`], [`recorded`]: the world as it stands when the clock starts
+//! - [`world`], [`lifecycle`], [`change`]: what it holds and how it changes with the clock
+//! - [`rows`], [`execution_row`], [`json`]: how it is written
+//! - [`routes`], [`executions`], [`preferences`], [`summary`], [`request`], [`reply`]: the API
+//! - [`quirks`], [`faults`], [`latency`], [`connection`]: how it misbehaves
+//! - [`admin`], [`truth`], [`request_log`]: what tests ask of it, outside the API
+//! - [`server`]: the listener's side
+
+pub mod admin;
+pub mod calendar;
+pub mod change;
+pub mod connection;
+pub mod execution_row;
+pub mod executions;
+pub mod faults;
+pub mod generate;
+pub mod json;
+pub mod latency;
+pub mod lifecycle;
+pub mod noise;
+pub mod preferences;
+pub mod profile;
+pub mod quirks;
+pub mod recorded;
+pub mod reply;
+pub mod request;
+pub mod request_log;
+pub mod routes;
+pub mod rows;
+pub mod server;
+pub mod summary;
+pub mod truth;
+pub mod words;
+pub mod world;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use self::calendar::{DAY_MS, Day};
+use self::faults::{Faults, Rule};
+use self::generate::Shape;
+pub use self::profile::Profile;
+pub use self::quirks::{Quirk, Quirks};
+pub use self::request::Credentials;
+use self::request_log::{Entry, RequestLog};
+use self::routes::View;
+pub use self::server::{Running, serve};
+use self::world::World;
+
+/// The instant the clock starts at unless told otherwise: the same seed and clock serve the same bytes.
+pub const DEFAULT_CLOCK: &str = "2026-01-05T09:00:00Z";
+
+/// How a simulator is set up.
+#[derive(Clone, Debug)]
+pub struct SimulatorConfig {
+    /// The seed of everything invented.
+    pub seed: u64,
+    /// The shape of the world.
+    pub profile: Profile,
+    /// How many executions there are at first; the profile's own number unless given.
+    pub executions: Option<u64>,
+    /// The instant the clock starts at.
+    pub clock: Timestamp,
+    /// The day the world is built around; the clock's own day unless given.
+    pub epoch: Option<Day>,
+    /// The quirks in force at first.
+    pub quirks: Quirks,
+    /// The faults in force at first.
+    pub faults: Vec<Rule>,
+    /// A folder with recorded bodies to serve for projects, releases and cycles.
+    pub recorded: Option<PathBuf>,
+    /// How much of the real server's delay answers have: zero for none, one for all of it.
+    pub latency: f64,
+    /// Who may call the API.
+    pub credentials: Credentials,
+    /// A file to log requests to, besides the log in memory.
+    pub request_log: Option<PathBuf>,
+}
+
+impl Default for SimulatorConfig {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            profile: Profile::ProdShape,
+            executions: None,
+            clock: DEFAULT_CLOCK.parse().unwrap_or(Timestamp::UNIX_EPOCH),
+            epoch: None,
+            quirks: Quirks::default(),
+            faults: Vec::new(),
+            recorded: None,
+            latency: 0.0,
+            credentials: Credentials::default(),
+            request_log: None,
+        }
+    }
+}
+
+/// The part of a simulator that admin calls change.
+#[derive(Clone)]
+struct State {
+    world: Arc<World>,
+    quirks: Quirks,
+    forbidden: Arc<BTreeSet<i64>>,
+    change_log: Arc<Value>,
+}
+
+/// A simulated server.
+pub struct Simulator {
+    config: SimulatorConfig,
+    state: RwLock<State>,
+    faults: Mutex<Faults>,
+    log: RequestLog,
+    calls: AtomicU64,
+}
+
+impl Simulator {
+    /// Builds the world and everything around it.
+    pub fn new(config: SimulatorConfig) -> Result<Self> {
+        let world = build(&config, config.quirks)?;
+        let mut faults = Faults::default();
+        for rule in &config.faults {
+            faults.add(rule.clone());
+        }
+        let forbidden = if config.quirks.has(Quirk::ForbiddenProjects) {
+            world.projects_to_forbid().into_iter().collect()
+        } else {
+            BTreeSet::new()
+        };
+        Ok(Self {
+            log: RequestLog::new(config.request_log.as_deref())?,
+            state: RwLock::new(State {
+                change_log: Arc::new(Value::Null),
+                world: Arc::new(world),
+                quirks: config.quirks,
+                forbidden: Arc::new(forbidden),
+            }),
+            faults: Mutex::new(faults),
+            calls: AtomicU64::new(0),
+            config,
+        })
+    }
+
+    fn state(&self) -> State {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State) -> Result<()>) -> Result<()> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut state)
+    }
+
+    /// The server as the next call sees it.
+    pub fn view(&self, fault: Option<&'static str>) -> View {
+        let state = self.state();
+        View {
+            world: state.world,
+            quirks: state.quirks,
+            forbidden: state.forbidden,
+            fault,
+            call: 1 + self.calls.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    /// The world as it is now.
+    pub fn world(&self) -> Arc<World> {
+        self.state().world
+    }
+
+    /// Moves the clock to an instant; what changed is in [`Simulator::change_log`].
+    pub fn set_clock(&self, instant_ms: i64) -> Result<()> {
+        self.change(|state| {
+            let mut world = if instant_ms < state.world.clock_ms {
+                build(&self.config, state.quirks)?
+            } else {
+                (*state.world).clone()
+            };
+            world.advance(instant_ms);
+            state.change_log = Arc::new(truth::changes(&state.world, &world));
+            state.world = Arc::new(world);
+            Ok(())
+        })
+    }
+
+    /// Moves the clock by whole days.
+    pub fn advance_days(&self, days: i64) -> Result<()> {
+        self.set_clock(self.world().clock_ms + days * DAY_MS)
+    }
+
+    /// Closes a project to the owner of the token, or opens it.
+    pub fn set_forbidden(&self, project_id: i64, is_forbidden: bool) -> Result<()> {
+        self.change(|state| {
+            let projects = &state.world.index.project;
+            anyhow::ensure!(projects.contains_key(&project_id), "there is no project {project_id}");
+            let forbidden = Arc::make_mut(&mut state.forbidden);
+            if is_forbidden {
+                forbidden.insert(project_id);
+            } else {
+                forbidden.remove(&project_id);
+            }
+            Ok(())
+        })
+    }
+
+    /// Switches a quirk.
+    pub fn set_quirk(&self, quirk: Quirk, on: bool) -> Result<()> {
+        self.change(|state| {
+            state.quirks.set(quirk, on);
+            match quirk {
+                Quirk::ForbiddenProjects => {
+                    let chosen = state.world.projects_to_forbid();
+                    let forbidden = Arc::make_mut(&mut state.forbidden);
+                    if on {
+                        forbidden.extend(chosen);
+                    } else {
+                        forbidden.clear();
+                    }
+                }
+                Quirk::OverlappingIds | Quirk::RepeatedNames | Quirk::SharedTestcases => {
+                    let mut world = build(&self.config, state.quirks)?;
+                    world.advance(state.world.clock_ms);
+                    state.world = Arc::new(world);
+                }
+                _ => {}
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds a fault.
+    pub fn add_fault(&self, rule: Rule) {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).add(rule);
+    }
+
+    /// Ends all faults.
+    pub fn clear_faults(&self) {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The calls of the API so far.
+    pub fn requests(&self) -> Vec<Entry> {
+        self.log.entries()
+    }
+
+    /// Forgets the calls so far.
+    pub fn clear_requests(&self) {
+        self.log.clear();
+    }
+
+    /// The counts a complete extraction must arrive at.
+    pub fn truth(&self) -> Value {
+        let state = self.state();
+        truth::truth(&state.world, &state.forbidden, state.quirks, self.config.profile.name())
+    }
+
+    /// What the last move of the clock changed.
+    pub fn change_log(&self) -> Arc<Value> {
+        self.state().change_log
+    }
+}
+
+fn build(config: &SimulatorConfig, quirks: Quirks) -> Result<World> {
+    let clock_ms = config.clock.as_millisecond();
+    let epoch = match config.epoch {
+        Some(epoch) => epoch,
+        None => Day::try_from(clock_ms.div_euclid(DAY_MS)).context("the clock is out of range")?,
+    };
+    let default =
+        if config.recorded.is_some() { recorded::RECORDED_EXECUTIONS } else { config.profile.default_executions() };
+    let shape = Shape {
+        seed: config.seed,
+        profile: config.profile,
+        executions: config.executions.unwrap_or(default),
+        epoch,
+        clock_ms,
+        quirks,
+    };
+    let mut world = match &config.recorded {
+        Some(folder) => recorded::load(folder, shape)?,
+        None => generate::generate(shape),
+    };
+    // the first user owns the token
+    if let Some(owner) = world.users.first_mut() {
+        owner.username.clone_from(&config.credentials.user);
+    }
+    world.advance(clock_ms);
+    Ok(world)
+}
