@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::debug_fn;
 
 use crate::settings::LogFormat;
 
@@ -40,13 +41,20 @@ pub fn start(format: LogFormat) -> Progress {
         ProgressDrawTarget::hidden()
     });
     let progress = Progress(bars);
+    // A person sees one run; a collector needs its name on every line.
+    let naming = if pretty { "off" } else { "info" };
     let ours = "warn,spectra_common=info,spectra_source=info,spectra_prepare=info,spectra_clean=info,\
                 spectra_transform=info,spectra_refine=info,spectra_analyse=info";
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(ours));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{ours},spectra_run={naming}")));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(BesideBars(progress.clone()));
     // A second start in one process keeps the first: only tests do that.
     let _ = if pretty {
-        builder.with_target(false).with_ansi(watched).without_time().try_init()
+        // The message says in words what the fields say for machines.
+        let message_only = debug_fn(|writer, field, value| match field.name() {
+            "message" => write!(writer, "{value:?}"),
+            _ => Ok(()),
+        });
+        builder.with_target(false).with_ansi(watched).without_time().fmt_fields(message_only).try_init()
     } else {
         builder.json().flatten_event(true).with_target(false).with_span_list(false).try_init()
     };

@@ -242,7 +242,8 @@ impl Model {
                     return Err(refuse(&file, line, "a second table to conserve"));
                 }
             }
-            Some((word, _)) if word.chars().all(|each| each.is_ascii_lowercase()) => {
+            // Before the key a colon is punctuation; after it, a misspelt directive must not pass for words.
+            Some((word, _)) if !self.key.is_empty() && word.chars().all(|each| each.is_ascii_lowercase()) => {
                 return Err(refuse(&file, line, format!("`{word}:` is no directive")));
             }
             _ => {
@@ -391,6 +392,7 @@ mod tests {
             message("-- words\n-- key: a\n-- expect: a > 0\nselect 1 as a").contains("dimCycle.sql:3: the expectation")
         );
         assert!(message("-- words\n-- key: a\n-- expect: a, else shrug\nselect 1 as a").contains("`shrug` is none of"));
+        assert_eq!(parse("a", "a", "-- note: words\n-- key: a\nselect 1 as a").unwrap().purpose, "note: words");
         assert!(message("-- words\n-- key: a\n-- keys: b\nselect 1 as a").contains("`keys:` is no directive"));
         assert!(message("-- words\n-- key: a\n-- key: b\nselect 1 as a").contains("a second key"));
         assert!(message("-- words\n-- key: a\nselect from").contains("does not parse"));

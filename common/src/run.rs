@@ -186,7 +186,7 @@ where
                     clock,
                 });
                 listen(&run.stop)?;
-                let span = info_span!("run", stage, run = %run.id);
+                let span = info_span!(target: "spectra_run", "run", stage, id = %run.id);
                 // In a task of its own, so that a panic becomes an exit code and a report.
                 match tokio::spawn(record(run, work).instrument(span)).await {
                     Ok(result) => result,
@@ -208,7 +208,8 @@ fn refuse_usage(stage: &'static str, refusal: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let rendered = refusal.to_string();
-    let message = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let first: Vec<&str> = rendered.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let message = first.join(" ").trim_start_matches("error: ").to_owned();
     print_report(&Report {
         stage,
         run_id: None,

@@ -31,6 +31,9 @@ impl TableSchema {
         }
         let delta: StructType = normal.as_ref().try_into_kernel().context("describing the columns for Delta")?;
         let arrow: Schema = (&delta).try_into_arrow().context("describing the columns for Arrow")?;
+        for field in arrow.fields() {
+            check_type(field)?;
+        }
         Ok(Self { delta, arrow: Arc::new(arrow) })
     }
 }
@@ -41,6 +44,19 @@ fn check_column(field: &Field) -> Result<()> {
         && name.chars().all(|each| each.is_ascii_alphanumeric());
     anyhow::ensure!(plain, "column `{name}` is not a camelCase name; give the expression an alias with `as`");
     match field.data_type() {
+        DataType::Null => anyhow::bail!("column `{name}` has no type; cast its null to one"),
+        DataType::Timestamp(_, None) => {
+            anyhow::bail!("column `{name}` is a timestamp without a zone; publish UTC instants or dates")
+        }
+        DataType::Duration(_) | DataType::Interval(_) | DataType::Time32(_) | DataType::Time64(_) => {
+            anyhow::bail!("column `{name}` is a span of time; publish a number with its unit in the name")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_type(field: &Field) -> Result<()> {
+    match field.data_type() {
         DataType::Int32
         | DataType::Int64
         | DataType::Float64
@@ -48,11 +64,10 @@ fn check_column(field: &Field) -> Result<()> {
         | DataType::Utf8
         | DataType::Date32
         | DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => Ok(()),
-        DataType::Null => anyhow::bail!("column `{name}` has no type; cast its null to one"),
-        DataType::Timestamp(_, None) => {
-            anyhow::bail!("column `{name}` is a timestamp without a zone; publish UTC instants or dates")
+        other => {
+            let name = field.name();
+            anyhow::bail!("column `{name}` has type {other}, which some readers of the lake refuse; cast it")
         }
-        other => anyhow::bail!("column `{name}` has type {other}, which some readers of the lake refuse; cast it"),
     }
 }
 

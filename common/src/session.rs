@@ -33,6 +33,7 @@ pub fn new(memory_bytes: u64, threads: usize) -> Result<SessionContext> {
         .set_bool("datafusion.optimizer.enable_leaf_expression_pushdown", false)
         // String views cost memory in sorts and windows, and speed when parsing JSON.
         .set_bool("datafusion.execution.parquet.schema_force_view_types", false)
+        .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false)
         // Without it timestamps have no zone, and Delta needs a table feature other readers lack.
         .set_str("datafusion.execution.time_zone", "UTC");
     let pool_bytes = (memory_bytes as f64 * POOL_SHARE) as usize;
@@ -63,6 +64,14 @@ pub fn register(context: &SessionContext, schema: &str, table: &str, provider: A
     context.deregister_table(name.clone())?;
     context.register_table(name, provider).with_context(|| format!("making {schema}.{table} readable"))?;
     Ok(())
+}
+
+/// Whether `schema.table` is readable already.
+pub fn has(context: &SessionContext, schema: &str, table: &str) -> bool {
+    context
+        .catalog("spectra")
+        .and_then(|catalog| catalog.schema(schema))
+        .is_some_and(|schema| schema.table_exist(table))
 }
 
 /// Makes a Delta table readable at the version it was opened at.

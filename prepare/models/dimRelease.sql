@@ -125,8 +125,8 @@ keptPseudoRow as (
     rankedPseudoRow.projectId,
     rankedPseudoRow.p,
     flatSlice.isStale or unreadableProject.projectId is not null as isStale
-  from rankedPseudoRow
-  cross join flatSlice
+  from flatSlice
+  cross join rankedPseudoRow
   left join unreadableProject on rankedPseudoRow.projectId = unreadableProject.projectId
   where rankedPseudoRow.replacedAt is null
     or (

@@ -112,15 +112,15 @@ final as (
       then arrow_cast(to_timestamp_millis(lastModifiedOn), 'Timestamp(Microsecond, Some("UTC"))') end as lastModifiedDateTime,
     extractedAt,
     executionOrder,
-    actualTime * control.millisecondsPerUnit as actualTimeMs,
-    estimatedTime * control.millisecondsPerUnit as estimatedTimeMs,
+    try_cast(round(actualTime * control.millisecondsPerUnit) as bigint) as actualTimeMs,
+    try_cast(round(estimatedTime * control.millisecondsPerUnit) as bigint) as estimatedTimeMs,
     attachmentCount,
     isStale,
     coalesce(assignmentDate not between -62135596800000 and 253402300799999, false)
       or coalesce(resultDate not between -62135596800000 and 253402300799999, false)
       or coalesce(lastModifiedOn not between -62135596800000 and 253402300799999, false) as hasUnreadableInstant
-  from typed
-  cross join control
+  from control
+  cross join typed
 )
 
 select * from final

@@ -52,8 +52,8 @@ known as (
   select statusCode from override where statusCode is not null
   union
   select fixed.statusCode
-  from fixed
-  cross join list
+  from list
+  cross join fixed
   where fixed.isAlwaysKnown or list.entryCount = 0
 ),
 

@@ -168,9 +168,7 @@ impl Inputs {
     pub async fn register(&self, run: &Run, context: &SessionContext, names: &BTreeSet<TableName>) -> Result<()> {
         for name in names {
             let (schema, table) = (name.schema.as_str(), name.table.as_str());
-            if schema == self.stage
-                || context.table_exist(datafusion::common::TableReference::partial(schema, table))?
-            {
+            if schema == self.stage || session::has(context, schema, table) {
                 continue;
             }
             match schema {

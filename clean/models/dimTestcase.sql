@@ -1,0 +1,86 @@
+-- One row per logical test case, trustworthy: text trimmed, days local to the tenant.
+-- Nothing is set aside but doubles: an execution without its test case could not be counted. A creation day whose two
+-- forms disagree is therefore only reported, and left empty.
+-- key: testcaseId
+-- expect: duplicateNumber = 1, else quarantine
+-- expect: testcaseName is not null, else warn
+-- expect: isCreatedDateAgreed, else warn
+-- conserves: prepare.dimTestcase
+with
+testcase as (select * from prepare.dimTestcase),
+
+setting as (select * from run.setting),
+
+tidied as (
+  select
+    testcase.testcaseId,
+    testcase.testcaseVersionId,
+    testcase.projectId,
+    nullif(btrim(replace(testcase.externalId, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as externalId,
+    nullif(btrim(replace(testcase.testcaseName, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as testcaseName,
+    nullif(btrim(replace(testcase.description, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as description,
+    nullif(btrim(replace(testcase.priority, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as priority,
+    nullif(btrim(replace(testcase.tag, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as tag,
+    nullif(btrim(replace(testcase.testcaseType, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as testcaseType,
+    testcase.versionNumber,
+    nullif(btrim(replace(testcase.createdDateText, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as createdDateText,
+    cast(from_utc_timestamp(testcase.createdDateTime, setting.timeZone) as date) as createdLocalDate,
+    cast(from_utc_timestamp(testcase.lastModifiedDateTime, setting.timeZone) as date) as lastModifiedDate,
+    testcase.lastModifiedDateTime,
+    testcase.isAutomated,
+    row_number() over (
+      partition by testcase.testcaseId
+      order by
+        testcase.versionNumber desc nulls last,
+        testcase.lastModifiedDateTime desc nulls last,
+        testcase.testcaseVersionId desc nulls last,
+        testcase.testcaseName
+    ) as duplicateNumber
+  from setting
+  cross join testcase
+),
+
+dated as (
+  select
+    tidied.*,
+    case when regexp_like(createdDateText, '^[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}$') then try_cast(concat_ws(
+      '-', split_part(createdDateText, '/', 3), lpad(split_part(createdDateText, '/', 1), 2, '0'), lpad(split_part(createdDateText, '/', 2), 2, '0')
+    ) as date) end as createdTextDate
+  from tidied
+),
+
+judged as (
+  select
+    dated.*,
+    case
+      when createdDateText is null then true
+      when createdTextDate is null then false
+      when createdLocalDate is null then true
+      else createdLocalDate = createdTextDate
+    end as isCreatedDateAgreed
+  from dated
+),
+
+final as (
+  select
+    testcaseId,
+    testcaseVersionId,
+    projectId,
+    externalId,
+    testcaseName,
+    description,
+    priority,
+    tag,
+    testcaseType,
+    versionNumber,
+    case when isCreatedDateAgreed then coalesce(createdLocalDate, createdTextDate) end as createdDate,
+    createdDateText,
+    lastModifiedDate,
+    lastModifiedDateTime,
+    cast(duplicateNumber as int) as duplicateNumber,
+    isAutomated,
+    isCreatedDateAgreed
+  from judged
+)
+
+select * from final

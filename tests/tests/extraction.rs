@@ -1,0 +1,146 @@
+//! What the API does wrong, and what source makes of it: an answer, a named failure of one slice, or a named end.
+
+use serde_json::Value;
+use spectra_tests::simulator::faults::Rule;
+use spectra_tests::simulator::{Profile, Quirk, Quirks, SimulatorConfig};
+
+use crate::support::{Lab, Ran};
+
+async fn with_fault(rule: &str) -> (Lab, Ran) {
+    let lab = Lab::new(Profile::Small).await;
+    lab.simulator.simulator.add_fault(rule.parse::<Rule>().unwrap());
+    let ran = lab.run("source", &["--page-size", "10"]);
+    (lab, ran)
+}
+
+/// The slices that are not complete, with the reason.
+async fn broken(lab: &Lab) -> Vec<String> {
+    lab.rows("select concat(resource, ' ', status, ' ', reason) as line from source.slice where status <> 'complete'")
+        .await
+        .iter()
+        .map(|row| row["line"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+async fn all_rows_are_there(lab: &Lab) {
+    let truth = lab.simulator.simulator.truth();
+    let landed = lab.number("select count(*) from source.factExecution").await;
+    assert_eq!(Value::from(landed), truth["visible"]["executions"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_passes_is_tried_again() {
+    for kind in ["429=0", "429=1", "500", "502-html", "503-html=1", "reset", "truncated", "slow-first-byte=2500"] {
+        let (lab, ran) = with_fault(&format!("/execution:2:{kind}")).await;
+        ran.expect(0);
+        all_rows_are_there(&lab).await;
+        assert!(broken(&lab).await.is_empty(), "{kind}");
+        let tries = lab.number("select max(requestCount - pageCount) from log.slice").await;
+        assert_eq!(tries, 1, "{kind}: exactly one request more than pages");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_one_slice_fails_that_slice_by_name() {
+    let cases = [
+        ("truncated-clean", "not a whole JSON object"),
+        ("html", "web page"),
+        ("wrong-owner", "belongs to cyclePhaseId"),
+        ("missing-key", "has no `id`"),
+        ("empty", "404"),
+    ];
+    for (kind, expected) in cases {
+        let (lab, ran) = with_fault(&format!("/execution:1:{kind}")).await;
+        let ran = ran.expect(0);
+        let broken = broken(&lab).await;
+        assert_eq!(broken.len(), 1, "{kind}: {broken:?}");
+        assert!(broken[0].starts_with("factExecution failed") && broken[0].contains(expected), "{kind}: {broken:?}");
+        assert_eq!(ran.report["slices"]["failed"], 1);
+        assert!(ran.report["warnings"][0].as_str().unwrap().contains("factExecution"), "{}", ran.report);
+        // The slice that failed landed nothing, and the next run mends it.
+        lab.run("source", &["--page-size", "10"]).expect(0);
+        all_rows_are_there(&lab).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_that_do_not_move_on_end_the_slice() {
+    for kind in ["ignored-offset", "duplicate-page"] {
+        let (lab, ran) = with_fault(&format!("offset=10&:1:{kind}")).await;
+        ran.expect(0);
+        let broken = broken(&lab).await;
+        assert_eq!(broken.len(), 1, "{kind}: {broken:?}");
+        assert!(broken[0].contains("offset") || broken[0].contains("came twice"), "{kind}: {broken:?}");
+    }
+    let mut quirks = Quirks::default();
+    quirks.set(Quirk::OffsetIgnored, true);
+    let lab = Lab::with(SimulatorConfig { profile: Profile::Small, quirks, ..SimulatorConfig::default() }).await;
+    lab.run("source", &["--page-size", "10"]).expect(0);
+    assert!(!broken(&lab).await.is_empty(), "a server that always answers the first page must not end in an endless loop");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_lowers_the_page_size_still_gives_every_row() {
+    let mut quirks = Quirks::default();
+    quirks.set(Quirk::PageSizeCapped, true);
+    let lab = Lab::with(SimulatorConfig { profile: Profile::ProdShape, executions: Some(3_000), quirks, ..SimulatorConfig::default() }).await;
+    lab.run("source", &["--page-size", "500"]).expect(0);
+    all_rows_are_there(&lab).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ties_and_lists_in_another_order_are_no_change() {
+    let mut quirks = Quirks::default();
+    quirks.set(Quirk::UnstableOrder, true);
+    let lab = Lab::with(SimulatorConfig { profile: Profile::Small, quirks, ..SimulatorConfig::default() }).await;
+    lab.run("source", &[]).expect(0);
+    assert_eq!(lab.run("source", &[]).expect(0).text("status"), "unchanged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_in_trouble_ends_the_run_and_the_next_one_goes_on() {
+    let lab = Lab::new(Profile::Small).await;
+    lab.simulator.simulator.add_fault("/execution:6:503-html:0".parse::<Rule>().unwrap());
+    let ran = lab.run("source", &["--checkpoint-seconds", "0"]).expect(69);
+    assert!(ran.text("message").contains("503"), "{}", ran.report);
+    assert!(!ran.text("hint").is_empty());
+    lab.simulator.simulator.clear_faults();
+    lab.simulator.simulator.clear_requests();
+    let ran = lab.run("source", &["--checkpoint-seconds", "0"]).expect(0);
+    assert!(ran.report["slices"]["resumed"].as_i64().unwrap() > 5, "{}", ran.report);
+    all_rows_are_there(&lab).await;
+    let asked: Vec<String> = lab.simulator.simulator.requests().into_iter().map(|request| request.path).collect();
+    assert!(asked.iter().all(|path| path.ends_with("/user/current") || !path.contains("/release")), "{asked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_patience_than_we_have_is_not_given() {
+    let (_, ran) = with_fault("/execution:2:429=3600").await;
+    let ran = ran.expect(69);
+    assert!(ran.text("message").contains("later than this run will wait"), "{}", ran.report);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_total_that_does_not_add_up_fails_the_slice_and_a_total_of_zero_says_nothing() {
+    let (lab, ran) = with_fault("/execution:1:result-size-zero:0").await;
+    ran.expect(0);
+    all_rows_are_there(&lab).await;
+    assert_eq!(lab.number("select count(*) from log.slice where declaredTotal is not null").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_serves_as_well_as_a_token_and_neither_is_ever_written() {
+    let mut lab = Lab::new(Profile::Small).await;
+    lab.variables.remove("SPECTRA_API_TOKEN");
+    let file = lab.folder.path().join("password");
+    std::fs::write(&file, "simulator\n").unwrap();
+    let mut command = lab.command("source");
+    command.env("SPECTRA_API_USER", "simulator").env("SPECTRA_API_PASSWORD_FILE", &file).env("RUST_LOG", "trace");
+    let ran = crate::support::finish(command.spawn().unwrap(), std::time::Instant::now()).expect(0);
+    let encoded = "c2ltdWxhdG9yOnNpbXVsYXRvcg";
+    assert!(!ran.log.contains(encoded) && !ran.report.to_string().contains(encoded));
+    for path in lab.table_files().keys() {
+        let bytes = std::fs::read(path).unwrap();
+        assert!(!bytes.windows(encoded.len()).any(|window| window == encoded.as_bytes()), "{}", path.display());
+    }
+}

@@ -1,0 +1,39 @@
+-- One row per tester, and the Unknown tester (-1). The stand-ins Anyone (id -10) and nobody (id -1) are testers of
+-- their own: they say who was asked, not that it is unknown. Holds personal data.
+-- key: testerKey
+-- expect: testerName is not null, else fail
+with
+tester as (select * from clean.dimTester),
+
+keyed as (
+  select
+    xxhash64('zephyr', 'tester', tester.testerId) as testerKey,
+    tester.testerId,
+    coalesce(tester.testerName, concat('Tester ', tester.testerId)) as testerName,
+    tester.username,
+    tester.testerEmail,
+    tester.title,
+    tester.location,
+    tester.isActive,
+    tester.isListed,
+    tester.isStale
+  from tester
+),
+
+final as (
+  select * from keyed
+  union all
+  select
+    -1 as testerKey,
+    null as testerId,
+    'Unknown' as testerName,
+    null as username,
+    null as testerEmail,
+    null as title,
+    null as location,
+    null as isActive,
+    null as isListed,
+    null as isStale
+)
+
+select * from final
