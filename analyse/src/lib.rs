@@ -2,6 +2,8 @@
 //!
 //! Everything it does is a model in `analyse/models`, run by [`spectra_common::stage`].
 
+pub mod report;
+
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -27,5 +29,11 @@ impl AsRef<SharedArgs> for Arguments {
 
 /// The whole life of the process.
 pub fn main() -> ExitCode {
-    stage::main::<Arguments>(Definition { name: "analyse", upstream: "refine", models: &MODELS, references: None, files: None })
+    stage::main::<Arguments>(Definition {
+        name: "analyse",
+        upstream: "refine",
+        models: &MODELS,
+        references: None,
+        files: Some(report::make),
+    })
 }

@@ -26,8 +26,14 @@ tidied as (
     nullif(btrim(replace(cycle.build, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as build,
     cycle.cycleStatus,
     cycle.revision,
-    nullif(btrim(replace(cycle.cycleStartDateText, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as cycleStartDateText,
-    nullif(btrim(replace(cycle.cycleEndDateText, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as cycleEndDateText,
+    nullif(
+      btrim(replace(cycle.cycleStartDateText, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))),
+      ''
+    ) as cycleStartDateText,
+    nullif(
+      btrim(replace(cycle.cycleEndDateText, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))),
+      ''
+    ) as cycleEndDateText,
     cast(from_utc_timestamp(cycle.cycleStartDateTime, setting.timeZone) as date) as startLocalDate,
     cast(from_utc_timestamp(cycle.cycleEndDateTime, setting.timeZone) as date) as endLocalDate,
     cast(from_utc_timestamp(cycle.createdDateTime, setting.timeZone) as date) as createdDate,
@@ -47,10 +53,16 @@ dated as (
   select
     tidied.*,
     case when regexp_like(cycleStartDateText, '^[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}$') then try_cast(concat_ws(
-      '-', split_part(cycleStartDateText, '/', 3), lpad(split_part(cycleStartDateText, '/', 1), 2, '0'), lpad(split_part(cycleStartDateText, '/', 2), 2, '0')
+      '-',
+      split_part(cycleStartDateText, '/', 3),
+      lpad(split_part(cycleStartDateText, '/', 1), 2, '0'),
+      lpad(split_part(cycleStartDateText, '/', 2), 2, '0')
     ) as date) end as startTextDate,
     case when regexp_like(cycleEndDateText, '^[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}$') then try_cast(concat_ws(
-      '-', split_part(cycleEndDateText, '/', 3), lpad(split_part(cycleEndDateText, '/', 1), 2, '0'), lpad(split_part(cycleEndDateText, '/', 2), 2, '0')
+      '-',
+      split_part(cycleEndDateText, '/', 3),
+      lpad(split_part(cycleEndDateText, '/', 1), 2, '0'),
+      lpad(split_part(cycleEndDateText, '/', 2), 2, '0')
     ) as date) end as endTextDate
   from tidied
 ),

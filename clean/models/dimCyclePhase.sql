@@ -23,9 +23,18 @@ tidied as (
     phase.releaseId,
     phase.cycleId,
     phase.tcrCatalogTreeId,
-    nullif(btrim(replace(phase.cyclePhaseName, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as cyclePhaseName,
-    nullif(btrim(replace(phase.phaseStartDateText, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as phaseStartDateText,
-    nullif(btrim(replace(phase.phaseEndDateText, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as phaseEndDateText,
+    nullif(
+      btrim(replace(phase.cyclePhaseName, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))),
+      ''
+    ) as cyclePhaseName,
+    nullif(
+      btrim(replace(phase.phaseStartDateText, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))),
+      ''
+    ) as phaseStartDateText,
+    nullif(
+      btrim(replace(phase.phaseEndDateText, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))),
+      ''
+    ) as phaseEndDateText,
     cast(from_utc_timestamp(phase.phaseStartDateTime, setting.timeZone) as date) as startLocalDate,
     cast(from_utc_timestamp(phase.phaseEndDateTime, setting.timeZone) as date) as endLocalDate,
     cast(from_utc_timestamp(phase.createdDateTime, setting.timeZone) as date) as createdDate,
@@ -50,10 +59,16 @@ dated as (
   select
     tidied.*,
     case when regexp_like(phaseStartDateText, '^[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}$') then try_cast(concat_ws(
-      '-', split_part(phaseStartDateText, '/', 3), lpad(split_part(phaseStartDateText, '/', 1), 2, '0'), lpad(split_part(phaseStartDateText, '/', 2), 2, '0')
+      '-',
+      split_part(phaseStartDateText, '/', 3),
+      lpad(split_part(phaseStartDateText, '/', 1), 2, '0'),
+      lpad(split_part(phaseStartDateText, '/', 2), 2, '0')
     ) as date) end as startTextDate,
     case when regexp_like(phaseEndDateText, '^[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}$') then try_cast(concat_ws(
-      '-', split_part(phaseEndDateText, '/', 3), lpad(split_part(phaseEndDateText, '/', 1), 2, '0'), lpad(split_part(phaseEndDateText, '/', 2), 2, '0')
+      '-',
+      split_part(phaseEndDateText, '/', 3),
+      lpad(split_part(phaseEndDateText, '/', 1), 2, '0'),
+      lpad(split_part(phaseEndDateText, '/', 2), 2, '0')
     ) as date) end as endTextDate
   from tidied
 ),

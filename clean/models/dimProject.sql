@@ -18,14 +18,32 @@ tidied as (
     project.projectId,
     project.dtsId,
     nullif(btrim(replace(project.externalId, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as externalId,
-    nullif(btrim(replace(project.projectName, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as projectName,
-    nullif(btrim(replace(project.description, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as description,
-    nullif(btrim(replace(project.projectStatus, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as projectStatus,
-    nullif(btrim(replace(project.externalSystem, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as externalSystem,
+    nullif(
+      btrim(replace(project.projectName, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))),
+      ''
+    ) as projectName,
+    nullif(
+      btrim(replace(project.description, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))),
+      ''
+    ) as description,
+    nullif(
+      btrim(replace(project.projectStatus, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))),
+      ''
+    ) as projectStatus,
+    nullif(
+      btrim(replace(project.externalSystem, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))),
+      ''
+    ) as externalSystem,
     project.isolationLevel,
     project.projectVersion,
-    nullif(btrim(replace(project.projectStartDateText, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as projectStartDateText,
-    nullif(btrim(replace(project.projectEndDateText, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as projectEndDateText,
+    nullif(
+      btrim(replace(project.projectStartDateText, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))),
+      ''
+    ) as projectStartDateText,
+    nullif(
+      btrim(replace(project.projectEndDateText, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))),
+      ''
+    ) as projectEndDateText,
     cast(from_utc_timestamp(project.projectStartDateTime, setting.timeZone) as date) as startLocalDate,
     cast(from_utc_timestamp(project.projectEndDateTime, setting.timeZone) as date) as endLocalDate,
     cast(from_utc_timestamp(project.createdDateTime, setting.timeZone) as date) as createdDate,
@@ -46,10 +64,16 @@ dated as (
   select
     tidied.*,
     case when regexp_like(projectStartDateText, '^[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}$') then try_cast(concat_ws(
-      '-', split_part(projectStartDateText, '/', 3), lpad(split_part(projectStartDateText, '/', 1), 2, '0'), lpad(split_part(projectStartDateText, '/', 2), 2, '0')
+      '-',
+      split_part(projectStartDateText, '/', 3),
+      lpad(split_part(projectStartDateText, '/', 1), 2, '0'),
+      lpad(split_part(projectStartDateText, '/', 2), 2, '0')
     ) as date) end as startTextDate,
     case when regexp_like(projectEndDateText, '^[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}$') then try_cast(concat_ws(
-      '-', split_part(projectEndDateText, '/', 3), lpad(split_part(projectEndDateText, '/', 1), 2, '0'), lpad(split_part(projectEndDateText, '/', 2), 2, '0')
+      '-',
+      split_part(projectEndDateText, '/', 3),
+      lpad(split_part(projectEndDateText, '/', 1), 2, '0'),
+      lpad(split_part(projectEndDateText, '/', 2), 2, '0')
     ) as date) end as endTextDate
   from tidied
 ),

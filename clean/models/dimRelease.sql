@@ -20,12 +20,24 @@ tidied as (
     testRelease.recordKey,
     testRelease.releaseId,
     testRelease.projectId,
-    nullif(btrim(replace(testRelease.releaseName, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as releaseName,
-    nullif(btrim(replace(testRelease.description, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as description,
+    nullif(
+      btrim(replace(testRelease.releaseName, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))),
+      ''
+    ) as releaseName,
+    nullif(
+      btrim(replace(testRelease.description, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))),
+      ''
+    ) as description,
     testRelease.releaseStatus,
     testRelease.orderId,
-    nullif(btrim(replace(testRelease.releaseStartDateText, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as releaseStartDateText,
-    nullif(btrim(replace(testRelease.releaseEndDateText, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as releaseEndDateText,
+    nullif(
+      btrim(replace(testRelease.releaseStartDateText, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))),
+      ''
+    ) as releaseStartDateText,
+    nullif(
+      btrim(replace(testRelease.releaseEndDateText, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))),
+      ''
+    ) as releaseEndDateText,
     cast(from_utc_timestamp(testRelease.releaseStartDateTime, setting.timeZone) as date) as startLocalDate,
     cast(from_utc_timestamp(testRelease.releaseEndDateTime, setting.timeZone) as date) as endLocalDate,
     cast(from_utc_timestamp(testRelease.createdDateTime, setting.timeZone) as date) as createdDate,
@@ -52,10 +64,16 @@ dated as (
   select
     tidied.*,
     case when regexp_like(releaseStartDateText, '^[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}$') then try_cast(concat_ws(
-      '-', split_part(releaseStartDateText, '/', 3), lpad(split_part(releaseStartDateText, '/', 1), 2, '0'), lpad(split_part(releaseStartDateText, '/', 2), 2, '0')
+      '-',
+      split_part(releaseStartDateText, '/', 3),
+      lpad(split_part(releaseStartDateText, '/', 1), 2, '0'),
+      lpad(split_part(releaseStartDateText, '/', 2), 2, '0')
     ) as date) end as startTextDate,
     case when regexp_like(releaseEndDateText, '^[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}$') then try_cast(concat_ws(
-      '-', split_part(releaseEndDateText, '/', 3), lpad(split_part(releaseEndDateText, '/', 1), 2, '0'), lpad(split_part(releaseEndDateText, '/', 2), 2, '0')
+      '-',
+      split_part(releaseEndDateText, '/', 3),
+      lpad(split_part(releaseEndDateText, '/', 1), 2, '0'),
+      lpad(split_part(releaseEndDateText, '/', 2), 2, '0')
     ) as date) end as endTextDate
   from tidied
 ),

@@ -17,13 +17,25 @@ tidied as (
     testcase.testcaseVersionId,
     testcase.projectId,
     nullif(btrim(replace(testcase.externalId, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as externalId,
-    nullif(btrim(replace(testcase.testcaseName, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as testcaseName,
-    nullif(btrim(replace(testcase.description, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as description,
+    nullif(
+      btrim(replace(testcase.testcaseName, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))),
+      ''
+    ) as testcaseName,
+    nullif(
+      btrim(replace(testcase.description, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))),
+      ''
+    ) as description,
     nullif(btrim(replace(testcase.priority, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as priority,
     nullif(btrim(replace(testcase.tag, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as tag,
-    nullif(btrim(replace(testcase.testcaseType, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as testcaseType,
+    nullif(
+      btrim(replace(testcase.testcaseType, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))),
+      ''
+    ) as testcaseType,
     testcase.versionNumber,
-    nullif(btrim(replace(testcase.createdDateText, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))), '') as createdDateText,
+    nullif(
+      btrim(replace(testcase.createdDateText, chr(160), ' '), concat(' ', chr(9), chr(10), chr(13))),
+      ''
+    ) as createdDateText,
     cast(from_utc_timestamp(testcase.createdDateTime, setting.timeZone) as date) as createdLocalDate,
     cast(from_utc_timestamp(testcase.lastModifiedDateTime, setting.timeZone) as date) as lastModifiedDate,
     testcase.lastModifiedDateTime,
@@ -44,7 +56,10 @@ dated as (
   select
     tidied.*,
     case when regexp_like(createdDateText, '^[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}$') then try_cast(concat_ws(
-      '-', split_part(createdDateText, '/', 3), lpad(split_part(createdDateText, '/', 1), 2, '0'), lpad(split_part(createdDateText, '/', 2), 2, '0')
+      '-',
+      split_part(createdDateText, '/', 3),
+      lpad(split_part(createdDateText, '/', 1), 2, '0'),
+      lpad(split_part(createdDateText, '/', 2), 2, '0')
     ) as date) end as createdTextDate
   from tidied
 ),

@@ -103,12 +103,18 @@ dated as (
     cast(from_utc_timestamp(joined.lastModifiedDateTime, setting.timeZone) as date) as lastModifiedDate,
     coalesce(
       case when regexp_like(joined.assignmentDateText, '^[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}$') then try_cast(concat_ws(
-        '-', split_part(joined.assignmentDateText, '/', 3), lpad(split_part(joined.assignmentDateText, '/', 1), 2, '0'), lpad(split_part(joined.assignmentDateText, '/', 2), 2, '0')
+        '-',
+        split_part(joined.assignmentDateText, '/', 3),
+        lpad(split_part(joined.assignmentDateText, '/', 1), 2, '0'),
+        lpad(split_part(joined.assignmentDateText, '/', 2), 2, '0')
       ) as date) end,
       try_cast(joined.assignmentDateText as date)
     ) as assignmentTextDate,
     case when regexp_like(joined.resultText, '^[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}$') then try_cast(concat_ws(
-      '-', split_part(joined.resultText, '/', 3), lpad(split_part(joined.resultText, '/', 1), 2, '0'), lpad(split_part(joined.resultText, '/', 2), 2, '0')
+      '-',
+      split_part(joined.resultText, '/', 3),
+      lpad(split_part(joined.resultText, '/', 1), 2, '0'),
+      lpad(split_part(joined.resultText, '/', 2), 2, '0')
     ) as date) end as resultTextDate
   from setting
   cross join joined

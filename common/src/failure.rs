@@ -80,10 +80,11 @@ pub fn failure(exit: Exit, message: impl Into<String>, hint: impl Into<String>) 
 
 /// The exit code of any error: the one it carries, else the one its cause implies, else [`Exit::Bug`].
 pub fn exit_of(error: &anyhow::Error) -> Exit {
+    // Finds a failure that is the context of another error too, which the chain does not show as one.
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return failure.exit;
+    }
     for cause in error.chain() {
-        if let Some(failure) = cause.downcast_ref::<Failure>() {
-            return failure.exit;
-        }
         if let Some(error) = cause.downcast_ref::<DataFusionError>()
             && let Some(exit) = exit_of_query(error)
         {
@@ -118,8 +119,7 @@ fn exit_of_query(error: &DataFusionError) -> Option<Exit> {
 
 /// The hint of the innermost failure that has one, or a standard one for running out of memory.
 pub fn hint_of(error: &anyhow::Error) -> Option<String> {
-    let own =
-        error.chain().filter_map(|cause| cause.downcast_ref::<Failure>()).find_map(|failure| failure.hint.clone());
+    let own = error.downcast_ref::<Failure>().and_then(|failure| failure.hint.clone());
     own.or_else(|| {
         let exhausted = error.chain().filter_map(|cause| cause.downcast_ref::<DataFusionError>());
         exhausted
@@ -158,6 +158,13 @@ mod tests {
         assert_eq!(exit_of(&error), Exit::InputMissing);
         assert_eq!(one_line(&error), "pinning the inputs of clean: no release of prepare");
         assert_eq!(hint_of(&error).as_deref(), Some("run spectra-prepare first"));
+    }
+
+    #[test]
+    fn a_failure_that_is_itself_context_keeps_its_exit_code() {
+        let cause = std::io::Error::other("no such file");
+        let error = anyhow::Error::from(cause).context(Failure::new(Exit::Configuration, "reading models"));
+        assert_eq!(exit_of(&error.context("starting")), Exit::Configuration);
     }
 
     #[test]

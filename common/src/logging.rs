@@ -45,7 +45,8 @@ pub fn start(format: LogFormat) -> Progress {
     let naming = if pretty { "off" } else { "info" };
     let ours = "warn,spectra_common=info,spectra_source=info,spectra_prepare=info,spectra_clean=info,\
                 spectra_transform=info,spectra_refine=info,spectra_analyse=info";
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{ours},spectra_run={naming}")));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{ours},spectra_run={naming}")));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(BesideBars(progress.clone()));
     // A second start in one process keeps the first: only tests do that.
     let _ = if pretty {

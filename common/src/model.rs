@@ -11,8 +11,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::physical_plan::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::resolve::resolve_table_references;
@@ -115,7 +119,10 @@ pub fn load(built_in: &Dir<'_>, folder: Option<&Path>) -> Result<Vec<Model>> {
             }
         }
         Some(folder) => {
-            let reading = || Failure::new(Exit::Configuration, format!("reading models from {}", folder.display()));
+            let reading = || {
+                Failure::new(Exit::Configuration, format!("reading models from {}", folder.display()))
+                    .hint("--models wants a folder with a stage's whole set of models")
+            };
             for entry in std::fs::read_dir(folder).with_context(reading)? {
                 let path = entry.with_context(reading)?.path();
                 if path.extension().is_some_and(|extension| extension == "sql") {
@@ -347,10 +354,18 @@ pub fn condition(
     model: &Model,
     expectation: &Expectation,
     schema: &datafusion::common::DFSchema,
-) -> Result<std::sync::Arc<dyn datafusion::physical_plan::PhysicalExpr>> {
+) -> Result<Arc<dyn PhysicalExpr>> {
     let state = context.state();
+    let simplify = SimplifyContext::builder()
+        .with_schema(Arc::new(schema.clone()))
+        .with_config_options(Arc::clone(state.config_options()))
+        .build();
+    let simplifier = ExprSimplifier::new(simplify);
     state
         .create_logical_expr(&expectation.condition, schema)
+        .and_then(|expression| simplifier.coerce(expression, schema))
+        // Some functions, coalesce among them, only exist until they are simplified.
+        .and_then(|expression| simplifier.simplify(expression))
         .and_then(|expression| state.create_physical_expr(expression, schema))
         .map_err(|error| {
             let message = format!("the expectation `{}`: {}", expectation.condition, error.strip_backtrace());

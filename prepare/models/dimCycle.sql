@@ -20,7 +20,8 @@ parsed as (
     slice.releaseId,
     from_json(
       landed.payload,
-      'id bigint, name string, environment string, build string, startDate bigint, cycleStartDate string, endDate bigint, cycleEndDate string, status string, revision bigint, createdOn bigint'
+      'id bigint, name string, environment string, build string, startDate bigint, cycleStartDate string,
+       endDate bigint, cycleEndDate string, status string, revision bigint, createdOn bigint'
     ) as p,
     slice.isStale
   from landed

@@ -20,7 +20,9 @@ parsed as (
     slice.releaseId,
     from_json(
       landed.payload,
-      'id bigint, cyclePhases array<struct<id:bigint,name:string,tcrCatalogTreeId:bigint,freeForm:boolean,startDate:bigint,phaseStartDate:string,endDate:bigint,phaseEndDate:string,createdOn:bigint,resetExecution:boolean>>'
+      'id bigint, cyclePhases array<struct<id:bigint, name:string, tcrCatalogTreeId:bigint, freeForm:boolean,
+       startDate:bigint, phaseStartDate:string, endDate:bigint, phaseEndDate:string, createdOn:bigint,
+       resetExecution:boolean>>'
     ) as p,
     slice.isStale
   from landed

@@ -1,9 +1,15 @@
 -- One row per project record in the current project list, typed; instants are UTC, the API's own date texts stand beside them.
+-- A project is stale when the list it comes from is, or when its own list of releases could not be read: everything
+-- below it is then as old as that.
 -- key: recordKey
 -- expect: projectId is not null, else quarantine
 -- expect: not hasUnreadableInstant, else quarantine
 with
 slice as (select * from prepare.slice where resource = 'dimProject'),
+
+unreadable as (
+  select distinct projectId from prepare.slice where resource = 'dimRelease' and status <> 'complete'
+),
 
 landed as (select * from source.dimProject),
 
@@ -17,7 +23,10 @@ parsed as (
     landed.extractedAt,
     from_json(
       landed.payload,
-      'id bigint, version bigint, name string, description string, startDate bigint, projectStartDate string, endDate bigint, projectEndDate string, status string, externalSystem string, externalId string, dtsId bigint, isolationLevel bigint, createdOn bigint, shared boolean, active boolean, globalProject boolean'
+      'id bigint, version bigint, name string, description string, startDate bigint, projectStartDate string,
+       endDate bigint, projectEndDate string, status string, externalSystem string, externalId string,
+       dtsId bigint, isolationLevel bigint, createdOn bigint, shared boolean, active boolean,
+       globalProject boolean'
     ) as p,
     slice.isStale
   from landed
@@ -51,11 +60,12 @@ final as (
     p.active as isActive,
     p.shared as isShared,
     p.globalProject as isGlobal,
-    isStale,
+    isStale or unreadable.projectId is not null as isStale,
     coalesce(p.startDate not between -62135596800000 and 253402300799999, false)
       or coalesce(p.endDate not between -62135596800000 and 253402300799999, false)
       or coalesce(p.createdOn not between -62135596800000 and 253402300799999, false) as hasUnreadableInstant
   from parsed
+  left join unreadable on parsed.p.id = unreadable.projectId
 )
 
 select * from final

@@ -27,7 +27,9 @@ realRow as (
     slice.projectId as projectId,
     from_json(
       landed.payload,
-      'id bigint, projectId bigint, name string, description string, startDate bigint, releaseStartDate string, endDate bigint, releaseEndDate string, createdDate bigint, status string, orderId bigint, globalRelease boolean, projectRelease boolean, syncEnabled boolean'
+      'id bigint, projectId bigint, name string, description string, startDate bigint, releaseStartDate string,
+       endDate bigint, releaseEndDate string, createdDate bigint, status string, orderId bigint,
+       globalRelease boolean, projectRelease boolean, syncEnabled boolean'
     ) as p,
     slice.isStale
   from landed
@@ -65,7 +67,9 @@ flatRow as (
     flatContentSpan.replacedAt,
     from_json(
       landedFlat.payload,
-      'id bigint, projectId bigint, name string, description string, startDate bigint, releaseStartDate string, endDate bigint, releaseEndDate string, createdDate bigint, status string, orderId bigint, globalRelease boolean, projectRelease boolean, syncEnabled boolean'
+      'id bigint, projectId bigint, name string, description string, startDate bigint, releaseStartDate string,
+       endDate bigint, releaseEndDate string, createdDate bigint, status string, orderId bigint,
+       globalRelease boolean, projectRelease boolean, syncEnabled boolean'
     ) as p
   from landedFlat
   join flatContentSpan on landedFlat.runId = flatContentSpan.runId

@@ -14,7 +14,10 @@ parsed as (
     slice.projectId,
     from_json(
       landed.payload,
-      'tcrTreeTestcase struct<versionNumber:bigint,testcase:struct<id:bigint,testcaseId:bigint,name:string,description:string,externalId:string,priority:string,tag:string,automated:boolean,testcaseType:string,versionNumber:bigint,projectId:bigint,lastModifiedOn:bigint,creationDate:bigint,tcCreationDate:string>>'
+      'tcrTreeTestcase struct<versionNumber:bigint, testcase:struct<id:bigint, testcaseId:bigint, name:string,
+       description:string, externalId:string, priority:string, tag:string, automated:boolean,
+       testcaseType:string, versionNumber:bigint, projectId:bigint, lastModifiedOn:bigint, creationDate:bigint,
+       tcCreationDate:string>>'
     ) as p
   from landed
   join slice on landed.sliceKey = slice.sliceKey and landed.runId = slice.contentRunId

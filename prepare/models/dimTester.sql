@@ -19,7 +19,8 @@ parsed as (
     landed.extractedAt,
     from_json(
       landed.payload,
-      'id bigint, username string, firstName string, lastName string, fullName string, email string, title string, location string, accountEnabled boolean'
+      'id bigint, username string, firstName string, lastName string, fullName string, email string,
+       title string, location string, accountEnabled boolean'
     ) as p,
     slice.isStale
   from landed

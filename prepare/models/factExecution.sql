@@ -28,7 +28,11 @@ parsed as (
     slice.cyclePhaseId,
     from_json(
       landed.payload,
-      'id bigint, status string, testerId bigint, testerIdName string, executedBy bigint, assignmentDate string, lastModifiedOn bigint, actualTime double, estimatedTime double, comment string, versionId string, orderId bigint, attachmentCount bigint, lastTestResult struct<id:bigint,executionDate:bigint,execDate:string,executionStatus:string>, tcrTreeTestcase struct<id:bigint,tcrCatalogTreeId:bigint,versionNumber:bigint,testcase:struct<id:bigint,testcaseId:bigint>>'
+      'id bigint, status string, testerId bigint, testerIdName string, executedBy bigint, assignmentDate string,
+       lastModifiedOn bigint, actualTime double, estimatedTime double, comment string, versionId string,
+       orderId bigint, attachmentCount bigint, lastTestResult struct<id:bigint, executionDate:bigint,
+       execDate:string, executionStatus:string>, tcrTreeTestcase struct<id:bigint, tcrCatalogTreeId:bigint,
+       versionNumber:bigint, testcase:struct<id:bigint, testcaseId:bigint>>'
     ) as p,
     slice.isStale
   from landed
@@ -54,8 +58,12 @@ typed as (
     parsed.p.testerIdName as testerName,
     parsed.p.executedBy as executedById,
     -- The same field is an instant on current servers and a day in text on older ones.
-    case when regexp_like(parsed.p.assignmentDate, '^-?[0-9]+$') then try_cast(parsed.p.assignmentDate as bigint) end as assignmentDate,
-    case when not regexp_like(parsed.p.assignmentDate, '^-?[0-9]+$') then parsed.p.assignmentDate end as assignmentDateText,
+    case
+      when regexp_like(parsed.p.assignmentDate, '^-?[0-9]+$') then try_cast(parsed.p.assignmentDate as bigint)
+    end as assignmentDate,
+    case
+      when not regexp_like(parsed.p.assignmentDate, '^-?[0-9]+$') then parsed.p.assignmentDate
+    end as assignmentDateText,
     parsed.p.lastModifiedOn as lastModifiedOn,
     parsed.p.actualTime as actualTime,
     parsed.p.estimatedTime as estimatedTime,

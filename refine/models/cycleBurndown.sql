@@ -6,7 +6,8 @@
 -- plannedRemaining: greatest(0, T(start) - T(start) / W * n). plannedAdjusted: the same with the scope of the day, T(d).
 -- plannedDelta: remainingCount - plannedRemaining; above 0 is behind the plan.
 -- Once nothing remains the race is over: m is the working-day index of the last burn, while anything remains m is n.
--- The velocity is B / m test cases per working day. idealVelocity: T / W. daysBehind: m - B / (T / W) working days; below 0 is ahead.
+-- The velocity is B / m test cases per working day, the idealVelocity T / W. daysBehind: m - B / (T / W) working days;
+-- below 0 is ahead.
 -- forecastIndex: n + ceil(remainingCount / velocity), the working day on which nothing will remain at this velocity, and
 -- forecastDate its date; once nothing remains, the day of the last burn. Beyond dimDate there is no date.
 -- burndownHealthScore: mean of 100 * least(1, velocity / idealVelocity) and of 100 less healthPointsPerDayBehind for each

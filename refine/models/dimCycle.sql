@@ -7,7 +7,7 @@
 -- cycleDurationDays: days from start to end, both included. daysElapsed: days from start to the as-of date; daysRemaining: from
 -- there to the end, negative when it is past. cycleProgressPct: share of the way from start to end, 0 to 100.
 -- plannedExecutions: test cases in scope by the first day. idealBurndownVelocity: test cases / working days of the cycle.
--- actualBurndownVelocity: burned test cases / working days up to the as-of date, at most those of the cycle.
+-- actualBurndownVelocity: burned test cases / working days up to the as-of date, at most those of a cycle that has an end.
 -- plannedRemaining, forecastDate and burndownHealthScore: cycleBurndown on its last day up to the as-of date.
 -- isOnTrack: no more remain than planned. daysBehindSchedule: working days used less whole working days worth of burned test
 -- cases, negative is ahead. avgExecutionDurationSeconds: mean over executions that have a duration.
@@ -138,9 +138,14 @@ rated as (
     joined.blockedExecutions * 1.0 / nullif(joined.totalExecutions, 0) as blockRate,
     joined.burnedTestcases * 1.0 / nullif(joined.totalTestcases, 0) as cycleCompletionRate,
     joined.totalTestcases * 1.0 / joined.cycleWorkingDays as idealBurndownVelocity,
+    -- Spelled out, because least passes over what is empty: a cycle that has not begun has no velocity.
     case
-      when joined.cycleWorkingDays is null then joined.burnedTestcases * 1.0 / nullif(joined.workingDayIndex, 0)
-      else joined.burnedTestcases * 1.0 / nullif(least(joined.workingDayIndex, joined.cycleWorkingDays), 0)
+      when joined.workingDayIndex is null then null
+      when joined.cycleDurationDays is null then joined.burnedTestcases * 1.0 / nullif(joined.workingDayIndex, 0)
+      when joined.cycleWorkingDays is null then null
+      when joined.workingDayIndex < joined.cycleWorkingDays
+        then joined.burnedTestcases * 1.0 / nullif(joined.workingDayIndex, 0)
+      else joined.burnedTestcases * 1.0 / joined.cycleWorkingDays
     end as actualBurndownVelocity
   from joined
 ),

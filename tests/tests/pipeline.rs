@@ -25,9 +25,18 @@ async fn assert_sound(lab: &Lab) {
     assert_eq!(count(lab, "clean.dimTestcase").await, visible("testcases"));
     for stage in ["transform", "refine"] {
         assert_eq!(count(lab, &format!("{stage}.factExecution")).await, visible("executions"), "{stage}");
-        let dimensions = [("dimProject", "projects"), ("dimRelease", "releases"), ("dimCycle", "cycles"), ("dimCyclePhase", "cyclePhases")];
+        let dimensions = [
+            ("dimProject", "projects"),
+            ("dimRelease", "releases"),
+            ("dimCycle", "cycles"),
+            ("dimCyclePhase", "cyclePhases"),
+        ];
         for (table, name) in dimensions {
-            assert_eq!(count(lab, &format!("{stage}.{table}")).await, visible(name) + 1, "{stage}.{table} with its Unknown row");
+            assert_eq!(
+                count(lab, &format!("{stage}.{table}")).await,
+                visible(name) + 1,
+                "{stage}.{table} with its Unknown row"
+            );
         }
     }
     let real = "select count(*) from transform.dimRelease where releaseKey <> -1 and";
@@ -48,10 +57,12 @@ async fn assert_sound(lab: &Lab) {
         .filter(|(_, count)| *count > 0)
         .collect();
     assert_eq!(per_phase, expected);
-    let doubled = "select count(*) from (select executionId from refine.factExecution group by executionId having count(*) > 1)";
+    let doubled =
+        "select count(*) from (select executionId from refine.factExecution group by executionId having count(*) > 1)";
     assert_eq!(lab.number(doubled).await, 0);
 
-    let broken = "select count(*) from refine.cycleBurndown where not isFuture and burnedCount + remainingCount <> inScopeCount";
+    let broken =
+        "select count(*) from refine.cycleBurndown where not isFuture and burnedCount + remainingCount <> inScopeCount";
     assert_eq!(lab.number(broken).await, 0);
     assert!(count(lab, "refine.cycleBurndown").await > 0);
 }
@@ -63,7 +74,8 @@ fn phases_asked_for(lab: &Lab) -> BTreeMap<String, i64> {
         if !request.path.ends_with("/execution") {
             continue;
         }
-        let parameters: BTreeMap<&str, &str> = request.query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+        let parameters: BTreeMap<&str, &str> =
+            request.query.split('&').filter_map(|pair| pair.split_once('=')).collect();
         assert!(parameters.contains_key("releaseid"), "{}", request.query);
         if parameters["offset"] == "0" {
             *asked.entry(parameters["cyclephaseid"].to_owned()).or_default() += 1;
@@ -114,15 +126,22 @@ async fn nothing_new_writes_nothing_and_a_new_day_appends_only_what_changed() {
         })
         .collect();
     let changes = lab.simulator.simulator.change_log();
-    let ids = |name: &str| -> BTreeSet<String> { changes[name].as_array().unwrap().iter().map(ToString::to_string).collect() };
+    let ids = |name: &str| -> BTreeSet<String> {
+        changes[name].as_array().unwrap().iter().map(ToString::to_string).collect()
+    };
     let mut rewritten = ids("phasesRewritten");
     rewritten.extend(ids("phasesAdded"));
     assert!(!landed.is_empty());
     assert!(landed.is_subset(&rewritten), "landed {landed:?}, rewritten {rewritten:?}");
     // A phase whose rows were all deleted, or that went itself, lands no row; every other rewritten one does.
     let gone = ids("phasesDeleted");
-    assert!(rewritten.difference(&landed).all(|phase| gone.contains(phase) || !has_rows(&lab, phase)), "{rewritten:?} {landed:?}");
-    let appended = lab.number("select count(*) from source.factExecution where runId = (select max(runId) from source.factExecution)").await;
+    assert!(
+        rewritten.difference(&landed).all(|phase| gone.contains(phase) || !has_rows(&lab, phase)),
+        "{rewritten:?} {landed:?}"
+    );
+    let appended = lab
+        .number("select count(*) from source.factExecution where runId = (select max(runId) from source.factExecution)")
+        .await;
     assert!(appended < lab.number("select count(*) from source.factExecution").await);
 
     for _ in 0..3 {
@@ -170,11 +189,20 @@ async fn only_the_chosen_project_is_walked_and_the_rest_stays() {
     lab.advance(1);
     lab.simulator.simulator.clear_requests();
     lab.run("source", &["--project", &project]).expect(0);
-    let listings: Vec<String> =
-        lab.simulator.simulator.requests().into_iter().map(|request| request.path).filter(|path| path.contains("/release/project/")).collect();
+    let listings: Vec<String> = lab
+        .simulator
+        .simulator
+        .requests()
+        .into_iter()
+        .map(|request| request.path)
+        .filter(|path| path.contains("/release/project/"))
+        .collect();
     assert_eq!(listings.len(), 1, "{listings:?}");
     assert!(listings[0].ends_with(&project));
-    assert_eq!(lab.number("select count(*) from log.slice where outcome = 'gone' and sliceKey not like '%:%'").await, 0);
+    assert_eq!(
+        lab.number("select count(*) from log.slice where outcome = 'gone' and sliceKey not like '%:%'").await,
+        0
+    );
     lab.run_all();
     assert_sound(&lab).await;
 }

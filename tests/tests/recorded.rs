@@ -27,9 +27,13 @@ async fn real_releases_and_real_dates_come_through() {
     assert_eq!(lab.number("select count(*) from clean.dimProject").await, 38);
     for table in ["dimProject", "dimRelease", "dimCycle", "dimCyclePhase"] {
         let quarantine = format!("quarantine.clean{}{}", table[..1].to_uppercase(), &table[1..]);
-        assert_eq!(lab.number(&format!("select count(*) from {quarantine}")).await, 0, "every date agrees with its twin");
+        assert_eq!(
+            lab.number(&format!("select count(*) from {quarantine}")).await,
+            0,
+            "every date agrees with its twin"
+        );
     }
-    let pairs = "select count(startDate) + count(endDate) from clean.dimRelease";
+    let pairs = "select count(releaseStartDate) + count(releaseEndDate) from clean.dimRelease";
     assert_eq!(lab.number(pairs).await, 82, "the dates of real releases");
 
     let executions = lab.number("select count(*) from refine.factExecution").await;

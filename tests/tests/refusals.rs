@@ -16,14 +16,20 @@ fn copied_models(lab: &Lab, stage: &str) -> std::path::PathBuf {
     folder
 }
 
-/// The run must fail with `code`, say `words`, give a hint, and leave every data table as it was.
+/// The run must fail with `code`, say `words`, give a hint, and leave every data table as it was. Of a walk that failed
+/// the rows stay in files that no table names, so that the next one goes on from there.
 fn refused(lab: &Lab, stage: &str, flags: &[&str], code: i32, words: &str) -> Ran {
-    let before = lab.table_files();
+    let files = || {
+        let mut files = lab.table_files();
+        files.retain(|path, _| stage != "source" || path.components().any(|part| part.as_os_str() == "_delta_log"));
+        files
+    };
+    let before = files();
     let ran = lab.run(stage, flags).expect(code);
     assert!(ran.text("message").contains(words), "expected `{words}`: {}", ran.report);
     assert!(!ran.text("hint").is_empty(), "no hint: {}", ran.report);
     assert_eq!(ran.report["exitCode"], code);
-    let after = lab.table_files();
+    let after = files();
     let appeared: Vec<_> = after.keys().filter(|path| !before.contains_key(*path)).collect();
     assert_eq!(after, before, "{words}: {appeared:?}");
     ran
@@ -125,8 +131,18 @@ async fn an_expectation_that_says_fail_fails_the_stage() {
     let folder = copied_models(&lab, "clean");
     let model = folder.join("dimCyclePhase.sql");
     let text = std::fs::read_to_string(&model).unwrap();
-    std::fs::write(&model, text.replacen("-- key: cyclePhaseId", "-- key: cyclePhaseId\n-- expect: cyclePhaseId < 0, else fail", 1)).unwrap();
-    let ran = refused(&lab, "clean", &["--models", folder.to_str().unwrap()], 65, "clean.dimCyclePhase breaks the expectation `cyclePhaseId < 0`");
+    std::fs::write(
+        &model,
+        text.replacen("-- key: cyclePhaseId", "-- key: cyclePhaseId\n-- expect: cyclePhaseId < 0, else fail", 1),
+    )
+    .unwrap();
+    let ran = refused(
+        &lab,
+        "clean",
+        &["--models", folder.to_str().unwrap()],
+        65,
+        "clean.dimCyclePhase breaks the expectation `cyclePhaseId < 0`",
+    );
     let named = ran.text("message").matches("cyclePhaseId=").count();
     assert_eq!(named, 3, "{}", ran.report);
     // What was published before is still what everybody reads, and the next good run goes on from it.
@@ -155,5 +171,11 @@ async fn keys_and_references_are_checked_before_anybody_sees_a_row() {
     let model = folder.join("dimCyclePhase.sql");
     let good = std::fs::read_to_string(&model).unwrap();
     std::fs::write(&model, good.replace("select * from final", "select * from final limit 3")).unwrap();
-    refused(&lab, "clean", &["--models", folder.to_str().unwrap()], 65, "rows of prepare.dimCyclePhase = rows out + quarantined");
+    refused(
+        &lab,
+        "clean",
+        &["--models", folder.to_str().unwrap()],
+        65,
+        "rows of prepare.dimCyclePhase = rows out + quarantined",
+    );
 }

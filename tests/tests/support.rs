@@ -58,7 +58,11 @@ impl Ran {
 pub fn binary(name: &str) -> PathBuf {
     let folder = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
     let path = folder.join(name);
-    assert!(path.exists(), "{} is not built: run `cargo build --workspace --no-default-features` first", path.display());
+    assert!(
+        path.exists(),
+        "{} is not built: run `cargo build --workspace --no-default-features` first",
+        path.display()
+    );
     path
 }
 
@@ -159,11 +163,6 @@ impl Lab {
         collect(&self.lake_path().join("Tables"), &mut files);
         files.retain(|path, _| !path.starts_with(self.lake_path().join("Tables/log")));
         files
-    }
-
-    /// The version of every data table.
-    pub fn commits(&self) -> Vec<PathBuf> {
-        self.table_files().into_keys().filter(|path| path.components().any(|part| part.as_os_str() == "_delta_log")).collect()
     }
 }
 

@@ -11,7 +11,10 @@ const MOMENTS: [f64; 4] = [0.15, 0.45, 0.75, 0.95];
 
 /// The release a stage's newest published row names.
 async fn newest(lab: &Lab, stage: &str) -> i64 {
-    lab.number(&format!("select coalesce(max(release), 0) from log.run where status = 'published' and stage = '{stage}'")).await
+    lab.number(&format!(
+        "select coalesce(max(release), 0) from log.run where status = 'published' and stage = '{stage}'"
+    ))
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,7 +58,15 @@ async fn slices_that_a_killed_run_completed_are_not_asked_for_again() {
     child.kill().unwrap();
     child.wait().unwrap();
     lab.simulator.simulator.clear_faults();
-    let before: Vec<String> = lab.simulator.simulator.requests().into_iter().filter(|request| request.status == 200).map(|request| request.query).filter(|query| query.contains("cyclephaseid")).collect();
+    let before: Vec<String> = lab
+        .simulator
+        .simulator
+        .requests()
+        .into_iter()
+        .filter(|request| request.status == 200)
+        .map(|request| request.query)
+        .filter(|query| query.contains("cyclephaseid"))
+        .collect();
     lab.simulator.simulator.clear_requests();
     let ran = lab.run("source", &[]).expect(0);
     assert!(ran.report["slices"]["resumed"].as_i64().unwrap() >= 4, "{}", ran.report);
@@ -111,7 +122,8 @@ async fn a_run_that_is_asked_to_stop_records_it_and_leaves() {
     let ran = finish(child, begun).expect(143);
     assert!(asked.elapsed() < Duration::from_secs(5));
     assert_eq!(ran.text("status"), "stopped");
-    let recorded = lab.rows("select status, exitCode from log.run where runId = 'told-to-stop' and status = 'stopped'").await;
+    let recorded =
+        lab.rows("select status, exitCode from log.run where runId = 'told-to-stop' and status = 'stopped'").await;
     assert_eq!(recorded[0]["exitCode"], 143);
     lab.simulator.simulator.clear_faults();
     lab.run("source", &[]).expect(0);

@@ -29,8 +29,14 @@ final as (
       when execution.treeTestcaseId is not null then xxhash64('zephyr', 'treeTestcase', execution.treeTestcaseId)
       else -1
     end as testcaseKey,
-    case when execution.testerId is null then -1 else xxhash64('zephyr', 'tester', execution.testerId) end as testerKey,
-    case when execution.executedById is null then -1 else xxhash64('zephyr', 'tester', execution.executedById) end as executedByKey,
+    case
+      when execution.testerId is null then -1
+      else xxhash64('zephyr', 'tester', execution.testerId)
+    end as testerKey,
+    case
+      when execution.executedById is null then -1
+      else xxhash64('zephyr', 'tester', execution.executedById)
+    end as executedByKey,
     xxhash64('zephyr', 'executionStatus', execution.statusCode) as executionStatusKey,
     cast(case
       when execution.executionDate between calendar.firstDate and calendar.lastDate
