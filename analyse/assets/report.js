@@ -75,7 +75,8 @@
   const LONG_NAME = 72;
   function namedInTable(text, missing) {
     if (!text || text.length <= LONG_NAME) return named(text, missing);
-    const button = element("button", { kind: "name long", dir: "auto", type: "button", text, "aria-expanded": "false" });
+    const button = element("button",
+      { kind: "name long", dir: "auto", type: "button", text, "aria-expanded": "false" });
     button.addEventListener("click", () => {
       button.setAttribute("aria-expanded", String(button.getAttribute("aria-expanded") === "false"));
     });
@@ -431,7 +432,12 @@
         stroke: colour(key),
         width: thickness * scale,
         dash: dash.map((length) => length * scale),
-        points: { show: lines[key].filter((value) => !isMissing(value)).length === 1, size: 7 * scale, fill: colour(key) },
+        // A line needs two days; a single one is a dot.
+        points: {
+          show: lines[key].filter((value) => !isMissing(value)).length === 1,
+          size: 7 * scale,
+          fill: colour(key),
+        },
         ...(key === "scope" ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}),
       }))],
       hooks: {
@@ -604,7 +610,8 @@
       host.append(paragraph("There is no test cycle yet."));
       return;
     }
-    const nameColumn = (label, key) => ({ label, kind: "text", value: (row) => row[key], show: (row) => namedInTable(row[key]) });
+    const nameColumn = (label, key) => ({ label, kind: "text", value: (row) => row[key],
+      show: (row) => namedInTable(row[key]) });
     const dateColumn = (label, key) => ({ label, kind: "date", value: (row) => row[key],
       show: (row) => shortDate(row[key]) });
     const columns = [
@@ -624,7 +631,8 @@
       { label: "State", kind: "state", value: stateOf, show: stateOf },
       dateColumn("Start", "cycleStartDate"),
       dateColumn("End", "cycleEndDate"),
-      { label: "In scope", kind: "number", value: (row) => row.totalTestcases, show: (row) => count(row.totalTestcases) },
+      { label: "In scope", kind: "number", value: (row) => row.totalTestcases,
+        show: (row) => count(row.totalTestcases) },
       {
         label: "Executed",
         kind: "number",
@@ -641,7 +649,8 @@
       },
       { label: "Remaining", kind: "number", value: (row) => row.remainingTestcases,
         show: (row) => count(row.remainingTestcases) },
-      { label: "Pass rate", kind: "number", value: (row) => row.cyclePassRate, show: (row) => percent(row.cyclePassRate) },
+      { label: "Pass rate", kind: "number", value: (row) => row.cyclePassRate,
+        show: (row) => percent(row.cyclePassRate) },
       {
         label: "On track",
         kind: "state",
@@ -669,9 +678,10 @@
       noun: ["cycle", "cycles"],
     });
     box.addEventListener("input", () => cycleTable.filter(box.value));
-    host.append(paragraph("In scope, burned and remaining count distinct test cases of a cycle; a test case is burned " +
-      "from the first day on which one of its executions passed, failed or was blocked. Executed counts executions. " +
-      "Pass rate: passed of executed. On track: no more remains than was planned for the day; days behind are working days.", "muted"));
+    host.append(paragraph("In scope, burned and remaining count distinct test cases of a cycle; a test case is " +
+      "burned from the first day on which one of its executions passed, failed or was blocked. Executed counts " +
+      "executions. Pass rate: passed of executed. On track: no more remains than was planned for the day; days " +
+      "behind are working days.", "muted"));
   }
 
   // ---- pass rates --------------------------------------------------------------------------------------------------
@@ -745,13 +755,13 @@
     if (slices.stale === 0) {
       told.push(`All ${plural(slices.all, "slice", "slices")} of the source were read completely when last asked for.`);
     } else {
-      told.push(`${count(slices.stale)} of ${plural(slices.all, "slice", "slices")} could not be read completely when ` +
-        "last asked for, or lie below one that could not; they keep their earlier rows.");
+      told.push(`${count(slices.stale)} of ${plural(slices.all, "slice", "slices")} could not be read completely ` +
+        "when last asked for, or lie below one that could not; they keep their earlier rows.");
     }
     if (lastWalk) told.push(`Last asked: ${longDate(lastWalk.slice(0, 10))} at ${lastWalk.slice(11, 16)} UTC.`);
     host.append(paragraph(told.join(" ")));
-    host.append(paragraph("A slice is one list of the source: the projects, the cycles of one release, the executions " +
-      "of one phase.", "muted"));
+    host.append(paragraph("A slice is one list of the source: the projects, the cycles of one release, the " +
+      "executions of one phase.", "muted"));
 
     const numberColumn = (label, key) =>
       ({ label, kind: "number", value: (row) => row[key], show: (row) => count(row[key]) });
@@ -793,7 +803,8 @@
       });
       const hidden = report.freshness.staleLineCount - report.freshness.stale.length;
       if (hidden > 0) {
-        host.append(paragraph(`${plural(hidden, "more line is", "more lines are")} in the table analyse.freshness.`, "muted"));
+        host.append(paragraph(
+          `${plural(hidden, "more line is", "more lines are")} in the table analyse.freshness.`, "muted"));
       }
       host.append(element("h3", { text: "All data by kind" }));
     }

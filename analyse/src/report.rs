@@ -31,11 +31,14 @@ const STALE_LIMIT: usize = 200;
 /// Days drawn past the end of a cycle or its last change; a flat line beyond says nothing.
 const TAIL_DAYS: usize = 14;
 
+/// Paths under `<lake>/Files/` and what to put there.
+pub type Files = Vec<(String, Vec<u8>)>;
+
 /// Makes the report out of the tables of this stage.
 ///
 /// # Errors
 /// When one of the tables cannot be read or has not the columns the page shows.
-pub fn make<'a>(context: &'a SessionContext) -> BoxFuture<'a, Result<Vec<(String, Vec<u8>)>>> {
+pub fn make<'a>(context: &'a SessionContext) -> BoxFuture<'a, Result<Files>> {
     async move {
         let report = read(context).await?;
         Ok(vec![(PATH.to_owned(), page(&report)?.into_bytes())])

@@ -172,18 +172,26 @@ impl Lake {
         Ok(DeltaTableBuilder::from_url(self.root.clone())?.build_storage()?.object_store(None))
     }
 
-    /// Puts a file for people at `<lake>/Files/<path>`, whole or not at all, and returns its URL.
+    /// Where a file for people is.
+    ///
+    /// # Errors
+    /// When the path does not fit in a URL.
+    pub fn file_url(&self, path: &str) -> Result<Url> {
+        Ok(self.root.join(&format!("Files/{path}"))?)
+    }
+
+    /// Puts a file for people at `<lake>/Files/<path>`, whole or not at all.
     ///
     /// # Errors
     /// [`Exit::LakeUnavailable`] when it cannot be written.
-    pub async fn put_file(&self, path: &str, content: Vec<u8>) -> Result<Url> {
+    pub async fn put_file(&self, path: &str, content: Vec<u8>) -> Result<()> {
         let path = format!("Files/{path}");
         self.store()?
             .put(&Path::from(path.as_str()), content.into())
             .await
             .map_err(anyhow::Error::from)
             .with_context(|| format!("writing {path}"))?;
-        Ok(self.root.join(&path)?)
+        Ok(())
     }
 
     /// Whether a file for people is there.

@@ -221,12 +221,16 @@ pub struct Terms {
     pub inputs: BTreeMap<String, i64>,
 }
 
-/// Publishes a release.
+/// Files for people that belong to a release: paths under `<lake>/Files/` and their content.
+pub type Files = Vec<(String, Vec<u8>)>;
+
+/// Publishes a release. Its files are put after its tables and before the row that makes it one, so that a run killed
+/// in between is done again.
 ///
 /// # Errors
 /// [`Exit::Lost`] when another run of the stage claimed the number first or changed a table in between; in the first
 /// case nothing of this run is visible and its files are deleted.
-pub async fn publish(run: &Run, terms: Terms, tables: Vec<Pending>) -> Result<BTreeMap<String, TableState>> {
+pub async fn publish(run: &Run, terms: Terms, tables: Vec<Pending>, files: Files) -> Result<()> {
     let claim = Claim { application: application(run.stage), release: terms.number };
     let claiming = RunRow { release: Some(terms.number), ..run.row("publishing") };
     if let Err(error) = log::append(&run.lake, "run", &[claiming], Some(&claim), HashMap::new()).await {
@@ -267,6 +271,9 @@ pub async fn publish(run: &Run, terms: Terms, tables: Vec<Pending>) -> Result<BT
         states.insert(name, state);
     }
     log::append(&run.lake, "table", &activity, None, HashMap::new()).await?;
+    for (path, content) in files {
+        run.lake.put_file(&path, content).await?;
+    }
     let published = RunRow {
         release: Some(terms.number),
         as_of: terms.as_of.map(|date| date.to_string()),
@@ -277,8 +284,7 @@ pub async fn publish(run: &Run, terms: Terms, tables: Vec<Pending>) -> Result<BT
         row_count: Some(row_count),
         ..run.row("published")
     };
-    log::append(&run.lake, "run", &[published], None, HashMap::new()).await?;
-    Ok(states)
+    log::append(&run.lake, "run", &[published], None, HashMap::new()).await
 }
 
 async fn commit(

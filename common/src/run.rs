@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -156,7 +156,10 @@ where
     Arguments: Parser + AsRef<SharedArgs>,
 {
     let clock = Instant::now();
-    let arguments = match Arguments::try_parse() {
+    // The value of a variable is nobody's business, and makes the help hard to read.
+    let command = Arguments::command().mut_args(|argument| argument.hide_env_values(true));
+    let parsed = command.try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(refusal) => return refuse_usage(stage, &refusal),
     };

@@ -24,6 +24,7 @@ The last line of output is one JSON object: the run report.";
 
 /// Flags of every binary. Each has a variable; the flag wins.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of every stage")]
 pub struct SharedArgs {
     /// Root of the lake: a folder, or an s3://, abfss:// or gs:// URL
     #[arg(long, env = "SPECTRA_LAKE", value_name = "URL")]
@@ -77,8 +78,14 @@ pub struct SharedArgs {
     #[arg(long, env = "SPECTRA_REPORT", value_name = "FILE")]
     pub report: Option<PathBuf>,
 
-    /// How log lines look: pretty on a terminal and JSON elsewhere, or always one of them
-    #[arg(long, env = "SPECTRA_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
+    /// How log lines look: pretty, json, or auto, which is pretty on a terminal and JSON elsewhere
+    #[arg(
+        long,
+        env = "SPECTRA_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
     pub log_format: LogFormat,
 
     /// Exit with this code, not 0, when there was nothing to do (Airflow shows 99 as skipped)

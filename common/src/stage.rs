@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
 use crate::model::{self, Model, TableName};
-use crate::release::{self, Change, History, Pending, Release, TableState, Terms};
+use crate::release::{self, Change, Files, History, Pending, Release, TableState, Terms};
 use crate::run::{self, Outcome, Run, TableOutcome, Work};
 use crate::session;
 use crate::settings::SharedArgs;
@@ -42,8 +42,8 @@ pub struct Definition {
     pub files: Option<MakeFiles>,
 }
 
-/// Makes files for people: paths under `<lake>/Files/` and their content.
-pub type MakeFiles = for<'a> fn(&'a SessionContext) -> BoxFuture<'a, Result<Vec<(String, Vec<u8>)>>>;
+/// Makes files for people out of a stage's tables.
+pub type MakeFiles = for<'a> fn(&'a SessionContext) -> BoxFuture<'a, Result<Files>>;
 
 /// The whole life of a process of a stage of models.
 pub fn main<Arguments>(definition: Definition) -> ExitCode
@@ -87,18 +87,14 @@ async fn work(run: Arc<Run>, stage: Definition, models: Vec<Model>, references: 
     }
     let context = session::new(run.settings.memory, run.settings.thread_count())?;
     session::register_store(&context, &run.lake)?;
-    let (pending, files) = match run.until_stopped(build_all(&run, stage, &context, &inputs, &plan)).await {
-        Ok(done) => done,
-        Err(error) => return Err(error),
-    };
+    let (pending, files) = run.until_stopped(build_all(&run, stage, &context, &inputs, &plan)).await?;
     outcome.tables = pending.iter().map(table_outcome).collect();
     let terms =
         Terms { number, as_of: inputs.as_of, fingerprint: plan.fingerprint.clone(), inputs: inputs.releases.clone() };
-    release::publish(&run, terms, pending).await?;
-    for (path, content) in files {
-        let url = run.lake.put_file(&path, content).await?;
-        outcome.files.push(run.lake.display(&url));
+    for (path, _) in &files {
+        outcome.files.push(run.lake.display(&run.lake.file_url(path)?));
     }
+    release::publish(&run, terms, pending, files).await?;
     outcome.is_published = true;
     outcome.release = Some(number);
     let rebuilt = outcome.tables.iter().filter(|table| table.action == "rebuilt").count();
@@ -255,7 +251,7 @@ async fn files_are_there(run: &Run, stage: Definition, last: Option<&Release>) -
     run.lake.has_file(&format!("{}/report.html", stage.name)).await
 }
 
-type Built = (Vec<Pending>, Vec<(String, Vec<u8>)>);
+type Built = (Vec<Pending>, Files);
 
 async fn build_all(
     run: &Run,
@@ -281,7 +277,7 @@ async fn build_each(
     inputs: &Inputs,
     plan: &Plan,
     pending: &mut Vec<Pending>,
-) -> Result<Vec<(String, Vec<u8>)>> {
+) -> Result<Files> {
     let bar = run.progress.bar(stage.name, Some(plan.steps.len() as u64));
     // A table kept as it is still has to be readable where a rebuilt one, or a file, asks for it.
     for step in &plan.steps {

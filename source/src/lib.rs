@@ -149,7 +149,8 @@ async fn work(run: Arc<Run>, request: Request, is_full: bool) -> Result<Outcome>
     let clock = Instant::now();
     let mut walk = Walk::new(run.clone(), request, known, unfinished, number);
     walk.go().await?;
-    let as_of = run.started_at.to_zoned(TimeZone::get(&run.settings.time_zone)?).date();
+    let today = run.started_at.to_zoned(TimeZone::get(&run.settings.time_zone)?).date();
+    let as_of = run.settings.as_of.unwrap_or(today);
     let mut outcome = Outcome {
         release: last.map(|last| last.number),
         as_of: Some(as_of.to_string()),
@@ -180,7 +181,7 @@ async fn work(run: Arc<Run>, request: Request, is_full: bool) -> Result<Outcome>
     pending.push(append("slice".to_owned(), columns, staged, &mut bases, &fingerprint, 0));
     outcome.tables = pending.iter().map(table_outcome).collect();
     let terms = Terms { number, as_of: Some(as_of), fingerprint, inputs: BTreeMap::new() };
-    release::publish(&run, terms, pending).await?;
+    release::publish(&run, terms, pending, Vec::new()).await?;
     outcome.is_published = true;
     outcome.release = Some(number);
     info!(

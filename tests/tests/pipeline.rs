@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use spectra_tests::simulator::Profile;
+use spectra_tests::simulator::{Profile, Quirk};
 
 use crate::support::{Lab, STAGES};
 
@@ -179,6 +179,27 @@ async fn a_project_out_of_sight_keeps_its_rows_and_is_stale_until_it_comes_back(
     lab.run_all();
     assert_sound(&lab).await;
     assert_eq!(lab.number("select count(*) from transform.dimProject where isStale").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_break_a_rule_are_set_aside_with_the_reason_and_none_is_lost() {
+    for (quirk, table, words) in [
+        (Quirk::UnlistedStatus, "quarantine.cleanFactExecution", "statusCategory"),
+        (Quirk::TwinDatesDiffer, "quarantine.cleanDimCycle", "Agreed"),
+    ] {
+        let lab = Lab::new(Profile::Small).await;
+        lab.simulator.simulator.set_quirk(quirk, true).unwrap();
+        lab.run_all();
+        let reasons = lab.rows(&format!("select distinct quarantineReasons as reason from {table}")).await;
+        assert!(!reasons.is_empty(), "{quirk:?} sets rows of {table} aside");
+        assert!(reasons.iter().all(|row| row["reason"].as_str().unwrap().contains(words)), "{reasons:?}");
+        for name in ["dimCycle", "dimCyclePhase", "factExecution"] {
+            let quarantine = format!("quarantine.clean{}{}", name[..1].to_uppercase(), &name[1..]);
+            let came = count(&lab, &format!("prepare.{name}")).await;
+            let kept = count(&lab, &format!("clean.{name}")).await;
+            assert_eq!(came, kept + count(&lab, &quarantine).await, "{name}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
