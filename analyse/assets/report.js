@@ -235,7 +235,7 @@
     figures(place("overview"), [
       { label: "Cycles", value: count(report.cycles.length), more: `${count(active.length)} active` },
       { label: "Active cycles on track", value: judged.length ? `${count(good)} of ${count(judged.length)}` : NOTHING,
-        more: judged.length ? "" : "none has a plan to judge by" },
+        more: judged.length ? "" : active.length ? "none has a plan to judge by" : "no cycle is active" },
       { label: "Executed", value: count(executed),
         more: `of ${plural(sum(report.passRates, (row) => row.executionCount), "execution", "executions")}` },
       { label: "Pass rate", value: percent(executed ? passed / executed : null), more: "of what was executed" },
@@ -567,8 +567,13 @@
         noun: ["day", "days"] });
     });
 
+    const last = burndown.dates[burndown.dates.length - 1];
+    const notes = [summary(burndown), "Shaded days are not worked."];
+    if (burndown.today && burndown.today.date > last) {
+      notes.push(`The days after ${longDate(last)} are left out, because nothing changed on them.`);
+    }
     panel.replaceChildren(title, told, element("figure", {},
-      element("figcaption", { kind: "muted", text: `${summary(burndown)} Shaded days are not worked.` }),
+      element("figcaption", { kind: "muted", text: notes.join(" ") }),
       chart, element("div", { kind: "day" }, dayLabel, slider, legend)), alternative);
 
     let picture = null;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::Parser;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use serde::Serialize;

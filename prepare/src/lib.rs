@@ -28,5 +28,11 @@ impl AsRef<SharedArgs> for Arguments {
 
 /// The whole life of the process.
 pub fn main() -> ExitCode {
-    stage::main::<Arguments>(Definition { name: "prepare", upstream: "source", models: &MODELS, references: Some(&REFERENCES), files: None })
+    stage::main::<Arguments>(Definition {
+        name: "prepare",
+        upstream: "source",
+        models: &MODELS,
+        references: Some(&REFERENCES),
+        files: None,
+    })
 }

@@ -295,9 +295,28 @@ pub fn id_text(id: &serde_json::Value) -> String {
     }
 }
 
+/// An id as one segment of a path.
+pub fn segment(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_cannot_leave_its_segment() {
+        assert_eq!(segment("../x?y"), "..%2Fx%3Fy");
+        assert_eq!(segment("365"), "365");
+    }
 
     fn refusal(change: impl Fn(&str) -> String) -> String {
         Spec::parse("test.toml", &change(BUILT_IN)).unwrap_err().to_string()

@@ -19,7 +19,7 @@ use crate::client::{Client, Cost, Refusal};
 use crate::journal::{self, Parent, Unfinished, Walked};
 use crate::page::{self, Ids};
 use crate::slice::{self, Landed, Landing, record_columns};
-use crate::spec::{Resource, Spec, fill, id_text};
+use crate::spec::{self, Resource, Spec, fill, id_text};
 use crate::version::{Known, Versions};
 
 /// Rows held back for all slices together before they are kept.
@@ -362,7 +362,7 @@ impl Walk {
     ) -> std::result::Result<Vec<Parent>, Refusal> {
         let spec = self.request.spec.clone();
         let pager = spec.pager_of(resource)?;
-        let path = fill(resource.path.as_deref().unwrap_or_default(), ids, encode_segment);
+        let path = fill(resource.path.as_deref().unwrap_or_default(), ids, spec::segment);
         let is_parent = spec.children(&resource.name).next().is_some();
         let size = pager.map_or(usize::MAX, |pager| self.request.page_size.unwrap_or(pager.default_size));
         let mut parents = Vec::new();
@@ -474,28 +474,4 @@ struct Tally {
     cost: Cost,
     page_count: i64,
     total: Option<i64>,
-}
-
-/// An id as one segment of a path.
-fn encode_segment(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_cannot_leave_its_segment() {
-        assert_eq!(encode_segment("../x?y"), "..%2Fx%3Fy");
-        assert_eq!(encode_segment("365"), "365");
-    }
 }

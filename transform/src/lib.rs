@@ -27,5 +27,11 @@ impl AsRef<SharedArgs> for Arguments {
 
 /// The whole life of the process.
 pub fn main() -> ExitCode {
-    stage::main::<Arguments>(Definition { name: "transform", upstream: "clean", models: &MODELS, references: None, files: None })
+    stage::main::<Arguments>(Definition {
+        name: "transform",
+        upstream: "clean",
+        models: &MODELS,
+        references: None,
+        files: None,
+    })
 }
