@@ -97,7 +97,7 @@ pub fn main() -> ExitCode {
         let scope: HashSet<String> = arguments.project.iter().cloned().collect();
         let request = Request {
             fingerprint: fingerprint(&spec, &arguments),
-            spec,
+            spec: Arc::new(spec),
             client,
             page_size: arguments.page_size.map(|size| size as usize),
             scope,

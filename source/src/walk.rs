@@ -28,7 +28,7 @@ const LARGEST_PENDING_ROWS: i64 = 64 * 1024;
 /// What a walk is asked to do.
 pub struct Request {
     /// The API.
-    pub spec: Spec,
+    pub spec: Arc<Spec>,
     /// The conversation with it.
     pub client: Client,
     /// Rows per page, where not the pager's own default.

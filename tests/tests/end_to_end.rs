@@ -7,6 +7,8 @@
 //! - [`recorded`]: bodies recorded from a real server, where they are at hand
 //! - [`golden`]: hand-made rows per model
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what is wrong by failing")]
+
 mod extraction;
 mod golden;
 mod pipeline;
