@@ -165,7 +165,7 @@ where
     };
     let settings = arguments.as_ref().clone();
     let progress = logging::start(settings.log_format);
-    let id = settings.run_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+    let id = settings.run_id.clone().filter(|id| !id.is_empty()).unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     let result = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(settings.thread_count())
         .enable_all()
@@ -325,7 +325,10 @@ fn report(
         Err(failed) => {
             let exit = exit_of(&failed);
             let hint = hint_of(&failed);
-            error!(exit_code = exit.code(), hint, "{}", one_line(&failed));
+            error!(exit_code = exit.code(), "{}", one_line(&failed));
+            if let Some(hint) = &hint {
+                info!("hint: {hint}");
+            }
             (status_of(exit), exit.code(), Outcome::default(), Some(one_line(&failed)), hint)
         }
     };

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use jiff::{civil::Date, tz::TimeZone};
 
@@ -39,7 +40,7 @@ pub struct SharedArgs {
     pub from_release: Option<i64>,
 
     /// Do the work even if nothing changed
-    #[arg(long, env = "SPECTRA_FORCE")]
+    #[arg(long, env = "SPECTRA_FORCE", value_parser = FalseyValueParser::new())]
     pub force: bool,
 
     /// Use the models (*.sql) of this folder in place of the built-in ones
@@ -71,7 +72,7 @@ pub struct SharedArgs {
     pub engine: String,
 
     /// Say what a run would do and why, and do nothing
-    #[arg(long, env = "SPECTRA_PLAN")]
+    #[arg(long, env = "SPECTRA_PLAN", value_parser = FalseyValueParser::new())]
     pub plan: bool,
 
     /// Keep a copy of the run report in this file

@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Parser;
+use clap::builder::FalseyValueParser;
 use jiff::tz::TimeZone;
 use spectra_common::log;
 use spectra_common::release::{self, Change, History, Pending, Terms};
@@ -64,7 +65,7 @@ struct Arguments {
     rate: Option<u32>,
 
     /// Walk everything again, also what an unfinished run has already walked
-    #[arg(long, env = "SPECTRA_FULL")]
+    #[arg(long, env = "SPECTRA_FULL", value_parser = FalseyValueParser::new())]
     full: bool,
 
     /// Keep what was walked at least this often, so that a killed run goes on from there; 0 keeps every slice

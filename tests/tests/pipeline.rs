@@ -256,7 +256,9 @@ async fn what_orchestrators_rely_on() {
     assert_eq!(second.report["exitCode"], 99);
     lab.run("prepare", &[]).expect(0);
     lab.run("clean", &[]).expect(0);
-    let forced = lab.run("clean", &["--force", "--from-release", "1"]).expect(0);
+    let mut command = lab.command("clean");
+    command.env("SPECTRA_FORCE", "1").args(["--from-release", "1"]);
+    let forced = crate::support::finish(command.spawn().unwrap(), std::time::Instant::now()).expect(0);
     assert_eq!(forced.report["release"], 2);
     let states: Vec<String> = lab
         .rows("select status from log.run where runId = 'task-1' order by recordedAt")
