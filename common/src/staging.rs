@@ -33,7 +33,7 @@ const TARGET_FILE_BYTES: NonZeroU64 = NonZeroU64::new(128 << 20).unwrap();
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowGroup {
     /// Rows of about a kilobyte.
-    Wide = 16 * 1024,
+    Wide = 4 * 1024,
     /// Rows of typed columns.
     Typed = 128 * 1024,
 }
