@@ -235,43 +235,80 @@ pub struct Claim {
 /// [`Exit::Lost`] when the claim comes too late, [`Exit::LakeUnavailable`] when the table cannot be written.
 pub async fn append<Row: Serialize>(
     lake: &Lake,
-    table: &str,
+    table: &'static str,
     rows: &[Row],
     claim: Option<&Claim>,
     metadata: HashMap<String, serde_json::Value>,
 ) -> Result<()> {
-    let columns = columns(table)?;
-    let mut staged: Option<Staged> = None;
-    for attempt in 0..50_u32 {
-        let delta = lake.open_or_create("log", table, &columns.delta).await?;
-        if let Some(claim) = claim {
-            let claimed = claimed_release(&delta, &claim.application).await?;
-            if claimed.is_some_and(|number| number >= claim.release) {
-                if let Some(staged) = &staged {
-                    staging::discard(&delta.log_store(), &staged.adds).await;
-                }
-                return Err(lost(&claim.application));
-            }
-        }
-        if staged.is_none() {
-            staged =
-                Some(staging::stage_batches(&delta.log_store(), &columns, vec![batch(&columns.arrow, rows)?]).await?);
-        }
-        let adds = staged.iter().flat_map(|staged| staged.adds.iter().cloned()).map(Action::Add).collect();
-        let transaction = claim.map(|claim| Transaction::new(&claim.application, claim.release));
-        match staging::commit(&delta, adds, staging::Write::Append, transaction, metadata.clone()).await {
-            Ok(_) => return Ok(()),
-            Err(error) if is_conflict(&error) => {
-                tokio::time::sleep(Duration::from_millis(rand::random_range(1..20 * u64::from(attempt + 1)))).await;
-            }
-            Err(error) => return Err(error).with_context(|| format!("appending to log.{table}")),
-        }
+    Appender::new(lake, table).append(rows, claim, metadata).await
+}
+
+/// Appends to one log table again and again: it stays open, so that each time only what others committed since is read.
+pub struct Appender {
+    lake: Lake,
+    table: &'static str,
+    open: Option<DeltaTable>,
+}
+
+impl Appender {
+    /// Touches nothing before the first rows.
+    pub fn new(lake: &Lake, table: &'static str) -> Self {
+        Self { lake: lake.clone(), table, open: None }
     }
-    Err(failure(
-        Exit::TryAgain,
-        format!("log.{table} is being written by others too often to append to it"),
-        "run again when fewer stages run at once",
-    ))
+
+    /// As [`append`].
+    ///
+    /// # Errors
+    /// As [`append`].
+    pub async fn append<Row: Serialize>(
+        &mut self,
+        rows: &[Row],
+        claim: Option<&Claim>,
+        metadata: HashMap<String, serde_json::Value>,
+    ) -> Result<()> {
+        let table = self.table;
+        let columns = columns(table)?;
+        let mut staged: Option<Staged> = None;
+        for attempt in 0..50_u32 {
+            let delta = match self.open.take() {
+                Some(mut delta) => {
+                    delta.update_state().await.with_context(|| format!("reading what is new in log.{table}"))?;
+                    delta
+                }
+                None => self.lake.open_or_create("log", table, &columns.delta).await?,
+            };
+            if let Some(claim) = claim {
+                let claimed = claimed_release(&delta, &claim.application).await?;
+                if claimed.is_some_and(|number| number >= claim.release) {
+                    if let Some(staged) = &staged {
+                        staging::discard(&delta.log_store(), &staged.adds).await;
+                    }
+                    return Err(lost(&claim.application));
+                }
+            }
+            if staged.is_none() {
+                let rows = vec![batch(&columns.arrow, rows)?];
+                staged = Some(staging::stage_batches(&delta.log_store(), &columns, rows).await?);
+            }
+            let adds = staged.iter().flat_map(|staged| staged.adds.iter().cloned()).map(Action::Add).collect();
+            let transaction = claim.map(|claim| Transaction::new(&claim.application, claim.release));
+            let done = staging::commit(&delta, adds, staging::Write::Append, transaction, metadata.clone()).await;
+            self.open = Some(delta);
+            match done {
+                Ok(_) => return Ok(()),
+                Err(error) if is_conflict(&error) => {
+                    let longest_ms = 20 * u64::from(attempt + 1);
+                    tokio::time::sleep(Duration::from_millis(rand::random_range(1..longest_ms))).await;
+                }
+                Err(error) => return Err(error).with_context(|| format!("appending to log.{table}")),
+            }
+        }
+        Err(failure(
+            Exit::TryAgain,
+            format!("log.{table} is being written by others too often to append to it"),
+            "run again when fewer stages run at once",
+        ))
+    }
 }
 
 /// The error of a run that was overtaken.

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use spectra_common::lake::Lake;
-use spectra_common::log::{self, SliceRow};
+use spectra_common::log::{Appender, SliceRow};
 use tracing::warn;
 
 /// Unfinished walks older than this are made anew.
@@ -78,7 +78,7 @@ pub struct Unfinished {
 /// # Errors
 /// When `log.slice` cannot be written.
 pub async fn keep(
-    lake: &Lake,
+    journal: &mut Appender,
     run_id: &str,
     fingerprint: &str,
     rows: &[SliceRow],
@@ -94,7 +94,7 @@ pub async fn keep(
     };
     // As text: the log's own format must not depend on what we put into it.
     let metadata = HashMap::from([(STATE.to_owned(), Value::from(serde_json::to_string(&entry)?))]);
-    log::append(lake, "slice", rows, None, metadata).await.context("keeping the walk so far")
+    journal.append(rows, None, metadata).await.context("keeping the walk so far")
 }
 
 /// What runs since the last one in `finished` have walked of the same thing.

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 use spectra_common::failure::{Exit, failure, one_line};
-use spectra_common::log::SliceRow;
+use spectra_common::log::{Appender, SliceRow};
 use spectra_common::run::{Run, stopped};
 use spectra_common::staging::{RowGroup, Writer};
 use tracing::warn;
@@ -54,6 +54,7 @@ pub struct Walk {
     fresh_rows: Vec<SliceRow>,
     fresh_walked: Vec<Walked>,
     kept_at: Instant,
+    journal: Appender,
     /// Files of every slice that changed, by table.
     pub staged: BTreeMap<String, Vec<Add>>,
     touched: HashSet<(String, String)>,
@@ -77,6 +78,7 @@ impl Walk {
     /// Ready to begin, or to go on where another run stopped.
     pub fn new(run: Arc<Run>, request: Request, known: Known, unfinished: Unfinished, release: i64) -> Self {
         let bar = run.progress.bar("source", None);
+        let journal = Appender::new(&run.lake, "slice");
         Self {
             versions: Versions::new(known, release, &run.id),
             staged: unfinished.staged.clone(),
@@ -89,6 +91,7 @@ impl Walk {
             fresh_rows: Vec::new(),
             fresh_walked: Vec::new(),
             kept_at: Instant::now(),
+            journal,
             touched: HashSet::new(),
             outcomes: BTreeMap::new(),
             request_count: 0,
@@ -465,7 +468,7 @@ impl Walk {
         if rows.is_empty() {
             return Ok(());
         }
-        journal::keep(&self.run.lake, &self.run.id, &self.request.fingerprint, &rows, walked, &fresh).await
+        journal::keep(&mut self.journal, &self.run.id, &self.request.fingerprint, &rows, walked, &fresh).await
     }
 }
 
