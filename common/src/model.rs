@@ -9,7 +9,7 @@
 //! select …
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -320,7 +320,7 @@ pub fn in_order(stage: &str, models: Vec<Model>) -> Result<Vec<Model>> {
     let mut ordered: Vec<Model> = Vec::new();
     let mut done: BTreeSet<String> = BTreeSet::new();
     while !waiting.is_empty() {
-        let ready: VecDeque<String> = waiting
+        let ready: Vec<String> = waiting
             .values()
             .filter(|model| {
                 let own = model.needs().into_iter().filter(|name| name.schema == stage && names.contains(&name.table));
