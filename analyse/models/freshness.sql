@@ -1,12 +1,18 @@
 -- One row per slice of the source: how old what we know of it is. A slice that could not be read completely keeps its earlier
--- rows and the date they are from; a slice below it is stale too.
--- lastCompleteDateTime: the newest walk that read the slice completely; lastWalkedDateTime: the newest walk at all.
+-- rows and the date they are from; a slice below it is stale too. A slice that was not asked for, because nothing in it
+-- was expected to have changed, is no younger for that: it is as of its last real walk, and skipReason says why.
+-- lastCompleteDateTime: the newest walk that read the slice completely, or what had changed in it; lastWholeDateTime: the
+-- newest that read it from end to end, up to which deletions are known; lastWalkedDateTime: the newest walk at all.
 -- ageDays: days from the day of the last complete walk to the as-of date, empty when there was none. lastOutcome says how
--- the newest walk ended; isGone: the parent has disappeared, and the slice with it.
+-- the newest walk ended, or skipped where there was none; skipCount: runs in a row that skipped it. declaredTotal: rows
+-- the API itself declared when this content was last read from end to end. isGone: the parent has disappeared, and the
+-- slice with it.
 -- key: resource, sliceKey
 -- expect: lastCompleteDateTime is not null or isStale, else warn
 -- expect: not isStale or staleReason is not null, else fail
+-- expect: not isSkipped or skipReason is not null, else warn
 -- expect: ageDays >= 0 or ageDays is null, else warn
+-- expect: isPartial or declaredTotal is null or declaredTotal in (rowCount, 0), else warn
 with
 slice as (select * from prepare.slice),
 
@@ -22,14 +28,26 @@ phase as (select cyclePhaseId, cyclePhaseName from refine.dimCyclePhase where cy
 
 setting as (select * from run.setting),
 
+asked as (
+  select
+    walk.*,
+    max(case when walk.outcome <> 'skipped' then walk.walkedAt end) over (
+      partition by walk.resource, walk.sliceKey
+    ) as lastAskedAt
+  from walk
+),
+
 walked as (
   select
     resource,
     sliceKey,
-    max(walkedAt) as lastWalkedDateTime,
-    max(case when outcome in ('complete', 'unchanged', 'resumed', 'gone') then walkedAt end) as lastCompleteDateTime,
-    count(*) as walkCount
-  from walk
+    max(lastAskedAt) as lastWalkedDateTime,
+    max(case when outcome in ('complete', 'unchanged', 'partial', 'resumed', 'gone') then walkedAt end)
+      as lastCompleteDateTime,
+    max(case when outcome in ('complete', 'unchanged', 'gone') then walkedAt end) as lastWholeDateTime,
+    count(case when outcome <> 'skipped' then 1 end) as walkCount,
+    count(case when outcome = 'skipped' and (lastAskedAt is null or walkedAt > lastAskedAt) then 1 end) as skipCount
+  from asked
   group by resource, sliceKey
 ),
 
@@ -38,11 +56,17 @@ rankedWalk as (
     walk.*,
     row_number() over (
       partition by walk.resource, walk.sliceKey order by walk.walkedAt desc, walk.runId desc, walk.outcome
-    ) as recency
+    ) as recency,
+    row_number() over (
+      partition by walk.resource, walk.sliceKey, walk.outcome in ('complete', 'unchanged')
+      order by walk.walkedAt desc, walk.runId desc, walk.outcome
+    ) as recencyOfKind
   from walk
 ),
 
 lastWalk as (select * from rankedWalk where recency = 1),
+
+lastWholeWalk as (select * from rankedWalk where recencyOfKind = 1 and outcome in ('complete', 'unchanged')),
 
 dated as (
   select
@@ -53,13 +77,23 @@ dated as (
       walked.lastCompleteDateTime,
       case when slice.status = 'complete' then slice.walkedAt end
     ) as lastCompleteDateTime,
+    walked.lastWholeDateTime,
+    slice.baseRunId is not null as isPartial,
     coalesce(walked.walkCount, 0) as walkCount,
+    coalesce(walked.skipCount, 0) as skipCount,
     lastWalk.outcome as lastOutcome,
     lastWalk.httpStatus as lastHttpStatus,
-    lastWalk.message as lastMessage
+    lastWalk.message as lastMessage,
+    coalesce(lastWalk.outcome = 'skipped', false) as isSkipped,
+    lastWholeWalk.declaredTotal
   from slice
   left join walked on slice.resource = walked.resource and slice.sliceKey = walked.sliceKey
   left join lastWalk on slice.resource = lastWalk.resource and slice.sliceKey = lastWalk.sliceKey
+  -- Of a walk that a later release of source knows already, nothing is told about the content of this one.
+  left join lastWholeWalk
+    on slice.resource = lastWholeWalk.resource
+    and slice.sliceKey = lastWholeWalk.sliceKey
+    and slice.contentHash = lastWholeWalk.contentHash
 ),
 
 final as (
@@ -79,16 +113,27 @@ final as (
     dated.lastHttpStatus,
     dated.lastMessage,
     dated.staleReason,
+    -- The message goes on with the date of the last walk, which has a column of its own.
+    case when dated.isSkipped then split_part(dated.lastMessage, '; walked ', 1) end as skipReason,
     setting.asOf,
     cast(from_utc_timestamp(dated.lastCompleteDateTime, setting.timeZone) as date) as lastCompleteDate,
     dated.lastCompleteDateTime,
+    -- A walk that was gone on with after a kill is logged as resumed; unless it was partial, it was whole.
+    coalesce(
+      dated.lastWholeDateTime,
+      case when not dated.isPartial then dated.lastCompleteDateTime end
+    ) as lastWholeDateTime,
     dated.lastWalkedDateTime,
     date_diff(
       setting.asOf,
       cast(from_utc_timestamp(dated.lastCompleteDateTime, setting.timeZone) as date)
     ) as ageDays,
     dated.walkCount,
+    dated.skipCount,
     dated.rowCount,
+    dated.declaredTotal,
+    dated.isPartial,
+    dated.isSkipped,
     coalesce(dated.lastOutcome = 'gone', false) as isGone,
     dated.isStale
   from setting

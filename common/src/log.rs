@@ -98,7 +98,7 @@ pub struct SliceRow {
     pub resource: String,
     /// The parents' ids.
     pub slice_key: String,
-    /// complete, unchanged, resumed, forbidden, failed or gone.
+    /// complete, partial, unchanged, skipped, resumed, forbidden, failed or gone.
     pub outcome: String,
     /// Requests made, tries included.
     pub request_count: i64,
@@ -118,6 +118,8 @@ pub struct SliceRow {
     pub http_status: Option<i32>,
     /// Why it failed, or why it was not walked.
     pub message: Option<String>,
+    /// What the parent's record said of the slice's version, where the spec looks at it.
+    pub parent_version: Option<String>,
     /// When, UTC.
     pub walked_at: String,
 }
@@ -190,6 +192,7 @@ pub fn columns(table: &str) -> Result<TableSchema> {
             whole("durationMs"),
             small("httpStatus"),
             text("message"),
+            text("parentVersion"),
             instant("walkedAt"),
         ],
         other => anyhow::bail!("there is no table log.{other}"),

@@ -15,14 +15,14 @@ pub struct Progress(MultiProgress);
 
 impl Progress {
     /// A bar that counts to `length`, or a spinner where the length is not known yet.
-    pub fn bar(&self, label: &'static str, length: Option<u64>) -> ProgressBar {
+    pub fn bar(&self, label: &str, length: Option<u64>) -> ProgressBar {
         let template = match length {
-            Some(_) => "{prefix:>12} {wide_bar:.cyan/dim} {pos}/{len} {msg}",
-            None => "{prefix:>12} {spinner} {pos} {wide_msg}",
+            Some(_) => "{prefix:>22} {bar:20.cyan/dim} {pos:>6}/{len:6} {wide_msg:.dim}",
+            None => "{prefix:>22} {spinner} {pos:>6} {wide_msg}",
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-        self.0.add(bar.with_style(style).with_prefix(label))
+        self.0.add(bar.with_style(style).with_prefix(label.to_owned()))
     }
 }
 

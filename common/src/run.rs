@@ -108,6 +108,61 @@ pub struct Outcome {
     /// Things a person should know although the run went well.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// What was expected before the work began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Planned>,
+    /// Time spent waiting because the API may not be asked more often, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waited_seconds: Option<f64>,
+    /// What an inspection found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
+    /// Set by an [`Work::inspection`]: nothing was built or looked for to be built.
+    #[serde(skip)]
+    pub is_inspection: bool,
+    /// How an inspection ends that found something wrong.
+    #[serde(skip)]
+    pub wrong: Option<Exit>,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    /// What was looked at.
+    pub name: String,
+    /// Whether that is good.
+    pub verdict: Verdict,
+    /// What was found.
+    pub message: String,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// What was found of one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verdict {
+    /// All is well.
+    Ok,
+    /// A run would go well, and yet.
+    Warning,
+    /// A run would not go well.
+    Failed,
+    /// It could not be looked at, or there is nothing to look at.
+    Skipped,
+}
+
+/// What a run expects of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Planned {
+    /// HTTP requests.
+    pub request_count: i64,
+    /// Rows asked for.
+    pub row_count: i64,
+    /// Time from start to end, in seconds.
+    pub seconds: f64,
 }
 
 /// What happened to one table.
@@ -145,7 +200,22 @@ struct Report {
 }
 
 /// The work of a run, ready to begin.
-pub type Work = Box<dyn FnOnce(Arc<Run>) -> BoxFuture<'static, Result<Outcome>> + Send>;
+pub struct Work {
+    steps: Box<dyn FnOnce(Arc<Run>) -> BoxFuture<'static, Result<Outcome>> + Send>,
+    is_recorded: bool,
+}
+
+impl Work {
+    /// Work that `log.run` tells of, unless it is only planned.
+    pub fn recorded(steps: impl FnOnce(Arc<Run>) -> BoxFuture<'static, Result<Outcome>> + Send + 'static) -> Self {
+        Self { steps: Box::new(steps), is_recorded: true }
+    }
+
+    /// A look at something, which leaves no trace in the lake.
+    pub fn inspection(steps: impl FnOnce(Arc<Run>) -> BoxFuture<'static, Result<Outcome>> + Send + 'static) -> Self {
+        Self { steps: Box::new(steps), is_recorded: false }
+    }
+}
 
 /// The whole life of a stage's process: parse, check, record, work, record, report.
 ///
@@ -250,8 +320,8 @@ fn listen(stop: &CancellationToken) -> Result<()> {
 }
 
 async fn record(run: Arc<Run>, work: Work) -> Result<Outcome> {
-    if run.settings.plan {
-        return work(run).await;
+    if run.settings.plan || !work.is_recorded {
+        return (work.steps)(run).await;
     }
     // Only source may begin a lake: anything else has nothing to read there.
     if run.stage != "source" && run.lake.latest_version("log", "run").await?.is_none() {
@@ -266,7 +336,7 @@ async fn record(run: Arc<Run>, work: Work) -> Result<Outcome> {
         .await
         .map_err(|error| lake_unwritable(&run, error))?;
     info!("started");
-    let result = work(run.clone()).await;
+    let result = (work.steps)(run.clone()).await;
     let end = match &result {
         Ok(outcome) if outcome.is_published => None,
         Ok(outcome) => Some(RunRow {
@@ -319,6 +389,16 @@ fn report(
     result: Result<Outcome>,
 ) -> ExitCode {
     let (status, exit_code, outcome, message, hint) = match result {
+        Ok(outcome) if outcome.is_inspection => {
+            let failed: Vec<&str> = outcome
+                .checks
+                .iter()
+                .filter(|check| check.verdict == Verdict::Failed)
+                .map(|check| check.message.as_str())
+                .collect();
+            let message = (!failed.is_empty()).then(|| failed.join("; "));
+            ("inspected", outcome.wrong.map_or(0, Exit::code), outcome, message, None)
+        }
         Ok(outcome) if settings.plan => ("planned", 0, outcome, None, None),
         Ok(outcome) if outcome.is_published => ("published", 0, outcome, None, None),
         Ok(outcome) => ("unchanged", settings.skip_exit_code, outcome, None, None),

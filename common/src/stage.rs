@@ -55,8 +55,7 @@ where
         let models = model::load(definition.models, settings.models.as_deref())?;
         let models = model::in_order(definition.name, models)?;
         let references = inputs::load_references(definition.references, settings.reference.as_deref())?;
-        let work: Work = Box::new(move |run| Box::pin(work(run, definition, models, references)));
-        Ok(work)
+        Ok(Work::recorded(move |run| Box::pin(work(run, definition, models, references))))
     })
 }
 

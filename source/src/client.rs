@@ -1,27 +1,96 @@
-//! One polite conversation with the API: credentials, time limits, tries.
+//! One polite conversation with the API: a request goes out when it may, and what comes back is judged.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use base64::Engine;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Response, StatusCode};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER};
+use reqwest::{Method, Response};
 use spectra_common::failure::{Exit, failure};
 use spectra_common::run::{Run, stopped};
-use tokio::time::Instant;
 use tracing::warn;
 use url::Url;
 
-use crate::spec::{Http, Retry, Spec};
+use crate::auth::Authenticator;
+use crate::body::{Body, Spool};
+use crate::exchange::{Recorder, Replay};
+use crate::pace::{self, Pace};
+use crate::spec::{Http, Incident, Resource, Retry, Spec, Then};
 
-/// Why an exchange did not give a body, after all tries.
+/// A request, before it is signed.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// GET or POST.
+    pub method: Method,
+    /// Where.
+    pub url: Url,
+    /// JSON body of a POST.
+    pub body: Option<serde_json::Value>,
+}
+
+/// What came back, or did not.
+pub enum Heard {
+    /// A whole answer.
+    Answer {
+        /// HTTP status.
+        status: u16,
+        /// What the server calls the body.
+        content_type: Option<String>,
+        /// The `Link` header.
+        link: Option<String>,
+        /// How long the server asks to be left alone.
+        retry_after: Option<Duration>,
+        /// The body.
+        body: Body,
+    },
+    /// None, or none that is whole.
+    Nothing {
+        /// What went wrong.
+        incident: Incident,
+        /// In words.
+        reason: String,
+    },
+}
+
+/// An answer that is what was hoped for as far as HTTP goes.
+pub struct Answer {
+    /// The body.
+    pub body: Body,
+    /// The `Link` header.
+    pub link: Option<String>,
+}
+
+/// Something wrong with one try.
+#[derive(Debug)]
+pub struct Fault {
+    /// Its name.
+    pub incident: Incident,
+    /// In words, without the URL.
+    pub reason: String,
+    /// How long the server asks to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+impl Fault {
+    /// A fault of an answer's content.
+    pub fn new(incident: Incident, reason: impl Into<String>) -> Self {
+        Self { incident, reason: reason.into(), retry_after: None }
+    }
+}
+
+/// How an exchange ended that gave nothing to land.
 pub enum Refusal {
-    /// 403: this token may not see it.
-    Forbidden,
-    /// This request will not work, though others may.
-    Slice(String),
+    /// This token may not see it.
+    Forbidden(String),
+    /// This request does not work, though others may.
+    Skip(String),
+    /// The policy takes it as an empty listing.
+    Empty,
+    /// The slice has to be walked again.
+    Again(Fault),
     /// The run cannot go on.
     Run(anyhow::Error),
 }
@@ -30,16 +99,6 @@ impl From<anyhow::Error> for Refusal {
     fn from(error: anyhow::Error) -> Self {
         Self::Run(error)
     }
-}
-
-/// A body, with what it cost.
-pub struct Answer {
-    /// The bytes, decompressed.
-    pub body: Vec<u8>,
-    /// Whether the server called it HTML.
-    pub is_html: bool,
-    /// HTTP status.
-    pub status: u16,
 }
 
 /// Counts of an exchange, kept whatever its end.
@@ -53,196 +112,385 @@ pub struct Cost {
     pub status: Option<u16>,
 }
 
+/// Where answers come from.
+pub enum Line {
+    /// A server.
+    Server {
+        /// Signs requests.
+        auth: Authenticator,
+        /// Keeps what is said.
+        recorder: Option<Recorder>,
+    },
+    /// A recording.
+    Replay(Replay),
+}
+
 /// Talks to one API.
 pub struct Client {
     http: reqwest::Client,
+    line: Line,
     base: Url,
+    /// What stands before the spec's base path.
+    prefix: String,
     limits: Http,
-    retry: Retry,
-    /// Shortest time between two requests.
-    interval: Duration,
-    next: tokio::sync::Mutex<Instant>,
+    largest_held: usize,
+    /// How often it asks.
+    pub pace: Arc<Pace>,
+    request_count: AtomicI64,
 }
 
 impl Client {
-    /// A client for the API at `server`.
-    ///
-    /// # Errors
-    /// [`Exit::Configuration`] for a URL that is none, [`Exit::NotAuthorised`] without credentials.
-    pub fn new(spec: &Spec, server: &str, per_minute: Option<u32>) -> Result<Self> {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(AUTHORIZATION, authorization()?);
-        let http = reqwest::Client::builder()
-            .default_headers(headers)
-            .user_agent(concat!("spectra-source/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_millis(spec.http.connect_timeout_ms))
-            .read_timeout(Duration::from_millis(spec.http.read_timeout_ms))
-            // A redirect to a login page would answer 200 with HTML, and could carry the token elsewhere.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .context("preparing the HTTP client")?;
-        Ok(Self {
+    /// A client for the API below `base`; bodies larger than `largest_held` bytes go to local disk.
+    pub fn new(spec: &Spec, http: reqwest::Client, base: Url, line: Line, pace: Pace, largest_held: usize) -> Self {
+        let prefix = base.path().strip_suffix(&spec.base_path).unwrap_or_default().to_owned();
+        Self {
             http,
-            base: base_url(server, &spec.base_path)?,
+            line,
+            base,
+            prefix,
             limits: spec.http.clone(),
-            retry: spec.retry.clone(),
-            interval: per_minute.map_or(Duration::ZERO, |count| Duration::from_secs(60) / count.max(1)),
-            next: tokio::sync::Mutex::new(Instant::now()),
-        })
+            largest_held,
+            pace: Arc::new(pace),
+            request_count: AtomicI64::new(0),
+        }
     }
 
-    /// The URL of a path below the base path.
-    pub fn url(&self, path: &str, query: &[(String, String)]) -> Url {
+    /// The URL of a path below the base path, or below another one.
+    pub fn url(&self, base_path: Option<&str>, path: &str, query: &[(String, String)]) -> Url {
         let mut url = self.base.clone();
-        url.set_path(&format!("{}{path}", self.base.path()));
+        let base = match base_path {
+            // What stands before the spec's own base path (a proxy's prefix) stands before any other as well.
+            Some(other) => format!("{}{other}", self.prefix),
+            None => self.base.path().to_owned(),
+        };
+        url.set_path(&format!("{}{path}", base.trim_end_matches('/')));
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
         url
     }
 
-    /// Asks until there is an answer or no more patience.
-    ///
-    /// # Errors
-    /// See [`Refusal`].
-    pub async fn get(&self, run: &Run, url: &Url, cost: &mut Cost) -> std::result::Result<Answer, Refusal> {
-        let mut last = String::new();
-        for attempt in 1..=self.retry.tries {
-            run.until_stopped(self.pace()).await?;
-            let outcome = run.until_stopped(async { Ok(self.once(url, cost).await) }).await?;
-            let asked_to_wait = match outcome {
-                Once::Done(answer) => return Ok(answer),
-                Once::Final(refusal) => return Err(refusal),
-                Once::Again { reason, retry_after } => {
-                    last = reason;
-                    retry_after
-                }
-            };
-            if attempt == self.retry.tries {
-                break;
-            }
-            let Some(wait) = self.wait(attempt, asked_to_wait) else {
-                last = format!("{last}, and asks to come back later than this run will wait");
-                break;
-            };
-            warn!(attempt, wait_ms = wait.as_millis() as u64, "{last}: trying again");
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = run.stop.cancelled() => return Err(Refusal::Run(stopped())),
-            }
-        }
-        Err(self.exhausted(url, cost, &last))
+    /// Whether a URL is on the server this client talks to.
+    pub fn is_own(&self, url: &Url) -> bool {
+        url.origin() == self.base.origin()
     }
 
-    fn exhausted(&self, url: &Url, cost: &Cost, last: &str) -> Refusal {
-        let message = format!("asking {url}: {last} ({} tries)", self.retry.tries);
-        // 500 is how this kind of server says that it does not know an id, and a body that breaks off every time is
-        // about that body: others may work. Everything else is about the server.
-        match cost.status {
-            Some(500 | 200) => Refusal::Slice(message),
-            _ => Refusal::Run(failure(
+    /// The URL everything lies below.
+    pub fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// Requests sent so far.
+    pub fn request_count(&self) -> i64 {
+        self.request_count.load(Ordering::Relaxed)
+    }
+
+    /// Where answers come from.
+    pub fn line(&self) -> &Line {
+        &self.line
+    }
+
+    /// Tries once; a token that is no longer accepted is renewed once.
+    ///
+    /// # Errors
+    /// When the run cannot go on: stopped, not authorised, nothing recorded.
+    pub async fn once(&self, run: &Run, ask: &Ask, cost: &mut Cost) -> Result<std::result::Result<Answer, Fault>> {
+        let mut is_renewed = false;
+        loop {
+            cost.request_count += 1;
+            self.request_count.fetch_add(1, Ordering::Relaxed);
+            cost.status = None;
+            let (heard, generation) = match &self.line {
+                Line::Replay(replay) => (replay.hear(ask)?, 0),
+                Line::Server { auth, recorder } => {
+                    let (heard, generation) = self.send(run, auth, ask, cost).await?;
+                    if let Some(recorder) = recorder {
+                        recorder.keep(ask, &heard, &auth.secrets())?;
+                    }
+                    (heard, generation)
+                }
+            };
+            if let Heard::Answer { status, .. } = &heard {
+                cost.status = Some(*status);
+            }
+            let judged = self.judge(heard);
+            match (&judged, &self.line) {
+                (Err(fault), Line::Server { auth, .. }) if fault.incident == Incident::Status(401) => {
+                    if !is_renewed && run.until_stopped(auth.refresh(generation)).await? {
+                        is_renewed = true;
+                        continue;
+                    }
+                    return Err(failure(
+                        Exit::NotAuthorised,
+                        format!("asking {}: the credentials were refused: {}", ask.url, fault.reason),
+                        "check the variables of the credentials, or the files they name; a token may have expired",
+                    ));
+                }
+                (Err(fault), Line::Replay(_)) if fault.incident == Incident::Status(401) && !is_renewed => {
+                    is_renewed = true;
+                }
+                (_, Line::Server { auth, .. }) => {
+                    if cost.status.is_some() {
+                        auth.accepted(generation);
+                    }
+                    return Ok(judged);
+                }
+                _ => return Ok(judged),
+            }
+        }
+    }
+
+    async fn send(&self, run: &Run, auth: &Authenticator, ask: &Ask, cost: &mut Cost) -> Result<(Heard, u64)> {
+        let permit = run.until_stopped(async { Ok(self.pace.permit().await) }).await?;
+        let mut request = reqwest::Request::new(ask.method.clone(), ask.url.clone());
+        if let Some(body) = &ask.body {
+            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            *request.body_mut() = Some(serde_json::to_vec(body)?.into());
+        }
+        let generation = run.until_stopped(auth.sign(&mut request)).await?;
+        let clock = Instant::now();
+        let heard = run.until_stopped(async { Ok(self.exchange(request, cost).await) }).await?;
+        self.pace.heard(match &heard {
+            Heard::Answer { status: 429, retry_after, .. } => pace::Heard::Limited { retry_after: *retry_after },
+            Heard::Answer { status: 503, retry_after: Some(wait), .. } => {
+                pace::Heard::Limited { retry_after: Some(*wait) }
+            }
+            Heard::Answer { status: 500.., .. } => pace::Heard::Failed,
+            // A quick refusal says nothing about how long an answer takes.
+            Heard::Answer { status: 400.., .. } => pace::Heard::Other,
+            Heard::Answer { .. } => pace::Heard::Good { latency: clock.elapsed() },
+            Heard::Nothing { incident: Incident::Timeout, .. } => pace::Heard::Slow,
+            Heard::Nothing { incident: Incident::NoAnswer, .. } => pace::Heard::Failed,
+            Heard::Nothing { .. } => pace::Heard::Other,
+        });
+        drop(permit);
+        Ok((heard, generation))
+    }
+
+    async fn exchange(&self, request: reqwest::Request, cost: &mut Cost) -> Heard {
+        let response = match self.http.execute(request).await {
+            Ok(response) => response,
+            Err(error) => {
+                let incident = if error.is_timeout() { Incident::Timeout } else { Incident::NoAnswer };
+                return Heard::Nothing { incident, reason: format!("no answer: {}", describe(&error)) };
+            }
+        };
+        let status = response.status().as_u16();
+        let text = |name: HeaderName| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
+        let (content_type, link) = (text(CONTENT_TYPE), text(LINK));
+        let retry_after = retry_after(response.headers());
+        cost.status = Some(status);
+        match self.body(response, cost).await {
+            Ok(body) => Heard::Answer { status, content_type, link, retry_after, body },
+            Err(fault) => Heard::Nothing { incident: fault.incident, reason: fault.reason },
+        }
+    }
+
+    async fn body(&self, mut response: Response, cost: &mut Cost) -> std::result::Result<Body, Fault> {
+        let mut spool = Spool::new(self.largest_held, response.content_length());
+        let mut length: u64 = 0;
+        let disk = |error: std::io::Error| {
+            Fault::new(Incident::TooLarge, format!("the body is large and the local disk refuses it: {error}"))
+        };
+        loop {
+            match response.chunk().await {
+                Ok(Some(piece)) => {
+                    length += piece.len() as u64;
+                    if length > self.limits.largest_body_bytes {
+                        let largest = self.limits.largest_body_bytes;
+                        return Err(Fault::new(Incident::TooLarge, format!("the body is larger than {largest} bytes")));
+                    }
+                    cost.byte_count += piece.len() as i64;
+                    spool.push(&piece).map_err(disk)?;
+                }
+                Ok(None) => return spool.finish().map_err(disk),
+                Err(error) => {
+                    let incident = if error.is_timeout() { Incident::Timeout } else { Incident::BrokenBody };
+                    return Err(Fault::new(incident, format!("the body broke off: {}", describe(&error))));
+                }
+            }
+        }
+    }
+
+    fn judge(&self, heard: Heard) -> std::result::Result<Answer, Fault> {
+        let (status, content_type, link, retry_after, body) = match heard {
+            Heard::Nothing { incident, reason } => return Err(Fault::new(incident, reason)),
+            Heard::Answer { status, content_type, link, retry_after, body } => {
+                (status, content_type, link, retry_after, body)
+            }
+        };
+        if status != 200 {
+            let reason = format!("{} {}", status_text(status), said(&body)).trim_end().to_owned();
+            return Err(Fault { incident: Incident::Status(status), reason, retry_after });
+        }
+        let kind = content_type.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        let beginning = body.beginning(64);
+        let is_page = kind.eq_ignore_ascii_case("text/html")
+            || beginning.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<');
+        if is_page {
+            return Err(Fault::new(Incident::WebPage, "the answer is a web page, not JSON"));
+        }
+        if !kind.is_empty() && !self.limits.content_types.iter().any(|accepted| accepted.eq_ignore_ascii_case(kind)) {
+            let reason = format!("the answer is labelled {kind}, not {}", self.limits.content_types.join(" or "));
+            return Err(Fault::new(Incident::ContentType, reason));
+        }
+        Ok(Answer { body, link })
+    }
+}
+
+/// How long a request is tried, and what is done in the end.
+pub struct Patience<'a> {
+    spec: &'a Spec,
+    resource: Option<&'a Resource>,
+    tries: u32,
+}
+
+impl<'a> Patience<'a> {
+    /// For a request of a resource, or of none.
+    pub fn new(spec: &'a Spec, resource: Option<&'a Resource>) -> Self {
+        Self { spec, resource, tries: 0 }
+    }
+
+    /// Returns when it is time to try again.
+    ///
+    /// # Errors
+    /// What the policy says in the end.
+    pub async fn after(
+        &mut self,
+        run: &Run,
+        client: &Client,
+        ask: &Ask,
+        fault: Fault,
+    ) -> std::result::Result<(), Refusal> {
+        self.tries += 1;
+        let rule = self.spec.rule_for(self.resource, fault.incident, &fault.reason);
+        if rule.then == Then::Retry && fault.incident.spoils_slice() {
+            return Err(Refusal::Again(Fault { reason: format!("asking {}: {}", ask.url, fault.reason), ..fault }));
+        }
+        let retry = &self.spec.retry;
+        let mut last = fault.reason.clone();
+        if rule.then == Then::Retry && self.tries < retry.tries && !client.pace.is_hopeless() {
+            match wait(retry, self.tries, fault.retry_after) {
+                Some(wait) => {
+                    // Where the server asks for a pause, everybody waits for their turn until it is over.
+                    let is_paused =
+                        fault.retry_after.is_some() && matches!(fault.incident, Incident::Status(429 | 503));
+                    if is_paused || matches!(client.line, Line::Replay(_)) {
+                        return Ok(());
+                    }
+                    warn!(attempt = self.tries, wait_ms = wait.as_millis() as u64, "{last}: trying again");
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => return Ok(()),
+                        () = run.stop.cancelled() => return Err(Refusal::Run(stopped())),
+                    }
+                }
+                None => last.push_str(", and asks to come back later than this run will wait"),
+            }
+        }
+        let is_bad = rule.then == Then::Retry && fault.incident.is_about_server();
+        client.pace.exchange_ended(!is_bad);
+        let tries = if self.tries > 1 { format!(" ({} tries)", self.tries) } else { String::new() };
+        let message = format!("asking {}: {last}{tries}", ask.url);
+        // A server that stays away fails one slice after the other: no policy is meant for that.
+        let then = if client.pace.is_hopeless() { Then::Fail } else { rule.at_last() };
+        Err(refuse(then, &fault, message))
+    }
+}
+
+/// What the policy says, as the end of an exchange or of a slice.
+pub fn refuse(then: Then, fault: &Fault, message: String) -> Refusal {
+    match then {
+        Then::Forbidden => Refusal::Forbidden(message),
+        Then::Empty => Refusal::Empty,
+        Then::Skip | Then::Retry => Refusal::Skip(message),
+        Then::Fail => Refusal::Run(match fault.incident {
+            Incident::Status(401 | 403) => {
+                failure(Exit::NotAuthorised, message, "check the rights of the user the credentials belong to")
+            }
+            Incident::Status(408 | 425 | 429 | 500..) | Incident::NoAnswer | Incident::Timeout => failure(
                 Exit::ApiUnavailable,
                 message,
                 "check --api-url and the server; run again to go on where this run stopped",
-            )),
-        }
-    }
-
-    /// Full jitter: anything between nothing and the doubled bound, unless the server asked for a time of its own.
-    fn wait(&self, attempt: u32, asked: Option<Duration>) -> Option<Duration> {
-        if let Some(asked) = asked {
-            let longest = Duration::from_millis(self.retry.longest_retry_after_ms);
-            return (asked <= longest).then_some(asked);
-        }
-        let doubled = self.retry.first_wait_ms.saturating_mul(1 << (attempt - 1).min(20));
-        let bound = doubled.min(self.retry.longest_wait_ms);
-        Some(Duration::from_millis(rand::random_range(0..=bound)))
-    }
-
-    async fn pace(&self) -> Result<()> {
-        if self.interval.is_zero() {
-            return Ok(());
-        }
-        let mut next = self.next.lock().await;
-        tokio::time::sleep_until(*next).await;
-        *next = Instant::now() + self.interval;
-        Ok(())
-    }
-
-    async fn once(&self, url: &Url, cost: &mut Cost) -> Once {
-        cost.request_count += 1;
-        cost.status = None;
-        let again = |reason: String| Once::Again { reason, retry_after: None };
-        let response = match self.http.get(url.clone()).send().await {
-            Ok(response) => response,
-            Err(error) => return again(format!("no answer: {}", describe(&error))),
-        };
-        let status = response.status();
-        cost.status = Some(status.as_u16());
-        let retry_after = retry_after(response.headers());
-        let is_html =
-            response.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-        let body = match self.body(response, cost).await {
-            Ok(body) => body,
-            Err(BodyError::TooLarge) => {
-                let message = format!("asking {url}: the body is larger than {} bytes", self.limits.largest_body_bytes);
-                return Once::Final(Refusal::Slice(message));
-            }
-            Err(BodyError::Broken(reason)) => return again(format!("the body broke off: {reason}")),
-        };
-        match status {
-            StatusCode::OK => Once::Done(Answer { body, is_html, status: status.as_u16() }),
-            StatusCode::NO_CONTENT => Once::Done(Answer { body: b"[]".to_vec(), is_html: false, status: 204 }),
-            StatusCode::UNAUTHORIZED => Once::Final(Refusal::Run(failure(
-                Exit::NotAuthorised,
-                format!("asking {url}: the credentials were refused: 401 {}", said(&body)).trim_end().to_owned(),
-                "check SPECTRA_API_TOKEN, or SPECTRA_API_USER with SPECTRA_API_PASSWORD; a token may have expired",
-            ))),
-            StatusCode::FORBIDDEN => Once::Final(Refusal::Forbidden),
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-                Once::Again { reason: format!("{status} {}", said(&body)).trim_end().to_owned(), retry_after }
-            }
-            _ if status.is_server_error() => {
-                Once::Again { reason: format!("{status} {}", said(&body)).trim_end().to_owned(), retry_after }
-            }
-            _ => Once::Final(Refusal::Slice(format!("asking {url}: {status} {}", said(&body)).trim_end().to_owned())),
-        }
-    }
-
-    async fn body(&self, mut response: Response, cost: &mut Cost) -> std::result::Result<Vec<u8>, BodyError> {
-        // In one piece where the size is known: growing by doubling leaves holes that add up over a long walk.
-        let declared = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
-        let mut body = Vec::with_capacity(declared.min(self.limits.largest_body_bytes));
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() > self.limits.largest_body_bytes => {
-                    return Err(BodyError::TooLarge);
-                }
-                Ok(Some(chunk)) => {
-                    cost.byte_count += chunk.len() as i64;
-                    body.extend_from_slice(&chunk);
-                }
-                Ok(None) => return Ok(body),
-                Err(error) => return Err(BodyError::Broken(describe(&error))),
-            }
-        }
+            ),
+            _ => failure(
+                Exit::DataRefused,
+                message,
+                "the spec's policy ends the run here; what was walked is kept for the next run",
+            ),
+        }),
     }
 }
 
-enum Once {
-    Done(Answer),
-    Final(Refusal),
-    Again { reason: String, retry_after: Option<Duration> },
+/// Full jitter: anything between nothing and the doubled bound, unless the server asked for a time of its own.
+fn wait(retry: &Retry, tries: u32, asked: Option<Duration>) -> Option<Duration> {
+    if let Some(asked) = asked {
+        let longest = Duration::from_millis(retry.longest_retry_after_ms);
+        return (asked <= longest).then_some(asked);
+    }
+    let doubled = retry.first_wait_ms.saturating_mul(1 << (tries - 1).min(20));
+    let bound = doubled.min(retry.longest_wait_ms);
+    Some(Duration::from_millis(rand::random_range(0..=bound)))
 }
 
-enum BodyError {
-    TooLarge,
-    Broken(String),
+/// The HTTP connection pool, with the limits and headers of a spec.
+///
+/// # Errors
+/// [`Exit::Configuration`] for a header that cannot be sent or a certificate that cannot be read.
+pub fn http(spec: &Spec, certificates: &Certificates) -> Result<reqwest::Client> {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    for (name, value) in &spec.http.headers {
+        let refuse = || failure(Exit::Configuration, format!("the spec's header `{name}` cannot be sent"), "check it");
+        headers.insert(
+            HeaderName::from_bytes(name.as_bytes()).map_err(|_| refuse())?,
+            HeaderValue::from_str(value).map_err(|_| refuse())?,
+        );
+    }
+    let mut builder = reqwest::Client::builder()
+        .default_headers(headers)
+        .user_agent(concat!("spectra-source/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(Duration::from_millis(spec.http.connect_timeout_ms))
+        .read_timeout(Duration::from_millis(spec.http.read_timeout_ms))
+        // A redirect to a login page would answer 200 with HTML, and could carry the token elsewhere.
+        .redirect(reqwest::redirect::Policy::none());
+    if let Some(file) = &certificates.authority {
+        for certificate in
+            reqwest::Certificate::from_pem_bundle(&read(file)?).map_err(|error| unusable(file, &error))?
+        {
+            builder = builder.add_root_certificate(certificate);
+        }
+    }
+    if let Some(file) = &certificates.client {
+        builder = builder.identity(reqwest::Identity::from_pem(&read(file)?).map_err(|error| unusable(file, &error))?);
+    }
+    builder.build().context("preparing the HTTP client")
+}
+
+/// Certificates beyond those of the system.
+#[derive(Clone, Debug, Default)]
+pub struct Certificates {
+    /// Authorities to trust as well, PEM.
+    pub authority: Option<std::path::PathBuf>,
+    /// Our own certificate and its key, PEM.
+    pub client: Option<std::path::PathBuf>,
+}
+
+fn read(file: &std::path::Path) -> Result<Vec<u8>> {
+    std::fs::read(file).map_err(|error| {
+        failure(Exit::Configuration, format!("reading {}: {error}", file.display()), "check the path and its rights")
+    })
+}
+
+fn unusable(file: &std::path::Path, error: &reqwest::Error) -> anyhow::Error {
+    failure(
+        Exit::Configuration,
+        format!("{} holds no certificate that can be used: {}", file.display(), describe(error)),
+        "give PEM text; a client certificate and its key belong in one file",
+    )
 }
 
 /// The innermost cause of a transport error, without the URL.
-fn describe(error: &reqwest::Error) -> String {
+pub fn describe(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(next) = cause.source() {
         cause = next;
@@ -250,9 +498,16 @@ fn describe(error: &reqwest::Error) -> String {
     if error.is_timeout() { "timed out".to_owned() } else { cause.to_string().to_lowercase() }
 }
 
+fn status_text(status: u16) -> String {
+    let known = reqwest::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    format!("{status} {}", known.unwrap_or_default()).trim_end().to_owned()
+}
+
 /// What the server said about an error: its own message where it sent JSON, nothing where it sent a page.
-fn said(body: &[u8]) -> String {
-    let Ok(value) = serde_json::from_slice::<serde_json::Value>(body) else { return String::new() };
+fn said(body: &Body) -> String {
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(&body.beginning(64 << 10)) else {
+        return String::new();
+    };
     let text =
         value.get("errorMsg").or_else(|| value.get("message")).and_then(|text| text.as_str()).unwrap_or_default();
     // A 401 holds JSON in a string.
@@ -262,7 +517,7 @@ fn said(body: &[u8]) -> String {
 }
 
 /// Seconds or a date, as HTTP allows both.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
@@ -272,7 +527,10 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// The server's root with the base path, which may be given with it.
-fn base_url(server: &str, base_path: &str) -> Result<Url> {
+///
+/// # Errors
+/// [`Exit::Configuration`] for a URL that is none or holds credentials.
+pub fn base_url(server: &str, base_path: &str) -> Result<Url> {
     let refuse = |reason: &str| {
         failure(
             Exit::Configuration,
@@ -281,9 +539,6 @@ fn base_url(server: &str, base_path: &str) -> Result<Url> {
         )
     };
     let mut url = Url::parse(server).map_err(|error| refuse(&error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(refuse("it starts with neither http:// nor https://"));
-    }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(failure(
             Exit::Configuration,
@@ -291,53 +546,15 @@ fn base_url(server: &str, base_path: &str) -> Result<Url> {
             "give them as SPECTRA_API_USER and SPECTRA_API_PASSWORD",
         ));
     }
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(refuse("it starts with neither http:// nor https://"));
+    }
     url.set_query(None);
     url.set_fragment(None);
     let path = url.path().trim_end_matches('/');
     let path = path.strip_suffix(base_path).unwrap_or(path);
     url.set_path(&format!("{path}{base_path}"));
     Ok(url)
-}
-
-/// The credentials' header, from variables or the files they name.
-fn authorization() -> Result<HeaderValue> {
-    let text = match (secret("SPECTRA_API_TOKEN")?, secret("SPECTRA_API_USER")?, secret("SPECTRA_API_PASSWORD")?) {
-        (Some(token), ..) => format!("Bearer {token}"),
-        (None, Some(user), Some(password)) => {
-            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
-        }
-        _ => {
-            return Err(failure(
-                Exit::NotAuthorised,
-                "there are no credentials for the API: neither SPECTRA_API_TOKEN nor SPECTRA_API_USER with \
-                 SPECTRA_API_PASSWORD is set, nor any of them with _FILE",
-                "export SPECTRA_API_TOKEN, or SPECTRA_API_TOKEN_FILE with the path of a file that holds the token",
-            ));
-        }
-    };
-    let mut value = HeaderValue::from_str(&text).map_err(|_| {
-        failure(Exit::NotAuthorised, "the credentials hold characters no HTTP header may have", "check for line breaks")
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn secret(name: &str) -> Result<Option<String>> {
-    if let Ok(value) = std::env::var(name)
-        && !value.is_empty()
-    {
-        return Ok(Some(value));
-    }
-    let variable = format!("{name}_FILE");
-    let Ok(file) = std::env::var(&variable) else { return Ok(None) };
-    let content = std::fs::read_to_string(&file).map_err(|error| {
-        failure(
-            Exit::NotAuthorised,
-            format!("reading {file}, named by {variable}: {error}"),
-            "check the path and its rights",
-        )
-    })?;
-    Ok(Some(content.trim().to_owned()).filter(|content| !content.is_empty()))
 }
 
 #[cfg(test)]
@@ -368,13 +585,27 @@ mod tests {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("7"));
         assert_eq!(retry_after(&headers), Some(Duration::from_secs(7)));
         headers.insert(RETRY_AFTER, HeaderValue::from_static("Wed, 21 Oct 2015 07:28:00 GMT"));
-        assert_eq!(retry_after(&headers), Some(Duration::ZERO));
+        assert_eq!(retry_after(&headers), Some(Duration::ZERO), "a date that has passed is no wait");
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("soon"));
+        assert_eq!(retry_after(&headers), None);
     }
 
     #[test]
-    fn a_message_within_a_message_is_found() {
-        assert_eq!(said(br#"{"message": "{\"message\":\"Unauthorized\"}"}"#), "Unauthorized");
-        assert_eq!(said(br#"{"errorMsg" : "no such thing", "errorCode":"1"}"#), "no such thing");
-        assert_eq!(said(b"<html>"), "");
+    fn waits_double_up_to_a_bound_and_obey_the_server_within_reason() {
+        let retry =
+            Retry { first_wait_ms: 100, longest_wait_ms: 250, longest_retry_after_ms: 5_000, ..Retry::default() };
+        for (tries, bound_ms) in [(1, 100), (2, 200), (3, 250), (30, 250)] {
+            assert!(wait(&retry, tries, None).unwrap() <= Duration::from_millis(bound_ms));
+        }
+        assert_eq!(wait(&retry, 1, Some(Duration::from_secs(4))), Some(Duration::from_secs(4)));
+        assert_eq!(wait(&retry, 1, Some(Duration::from_secs(6))), None);
+    }
+
+    #[test]
+    fn what_a_server_says_is_read_from_json_only() {
+        let body = |text: &str| Body::Memory(text.as_bytes().to_vec());
+        assert_eq!(said(&body(r#"{"errorMsg" : "no"}"#)), "no");
+        assert_eq!(said(&body(r#"{"message":"{\"message\":\"Unauthorized\"}"}"#)), "Unauthorized");
+        assert_eq!(said(&body("<html>")), "");
     }
 }

@@ -17,6 +17,11 @@ use spectra_common::lake::Lake;
 use spectra_common::log::{Appender, SliceRow};
 use tracing::warn;
 
+use crate::pace::Learned;
+use crate::pager::Position;
+use crate::parents::Parent;
+use crate::slice::Begun;
+
 /// Unfinished walks older than this are made anew.
 const LONGEST_PAUSE_HOURS: i64 = 24;
 
@@ -38,19 +43,26 @@ pub struct Walked {
     pub row_count: i64,
     /// When.
     pub walked_at: Timestamp,
+    /// Whether only what changed was asked for.
+    #[serde(default)]
+    pub is_partial: bool,
     /// Its records, as far as slices below it need them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<Parent>,
 }
 
-/// A record that slices hang below.
+/// A slice that is not whole yet, with what it takes to go on with it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Parent {
-    /// Its id.
-    pub id: Value,
-    /// Ids of the records inside it, by resource.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub inside: Vec<(String, Vec<Value>)>,
+#[serde(rename_all = "camelCase")]
+pub struct Half {
+    /// Table it lands in.
+    pub resource: String,
+    /// Its key.
+    pub slice_key: String,
+    /// What came so far.
+    pub begun: Begun,
+    /// Where the listing stands.
+    pub position: Position,
 }
 
 /// What one commit of `log.slice` carries besides its rows.
@@ -62,6 +74,11 @@ struct Entry {
     recorded_at: Timestamp,
     walked: Vec<Walked>,
     staged: BTreeMap<String, Vec<Add>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    halves: Vec<Half>,
+    /// What was found out about how often servers may be asked, by host.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    learned: BTreeMap<String, Learned>,
 }
 
 /// Slices and files of runs that did not end well.
@@ -71,30 +88,44 @@ pub struct Unfinished {
     pub walked: HashMap<(String, String), Walked>,
     /// Files, by table.
     pub staged: BTreeMap<String, Vec<Add>>,
+    /// Slices that are not whole yet, by table and key.
+    pub halves: HashMap<(String, String), Half>,
+    /// What the newest run found out about how often servers may be asked, by host.
+    pub learned: BTreeMap<String, Learned>,
+}
+
+/// What is kept at a time.
+#[derive(Default)]
+pub struct Kept {
+    /// Rows of `log.slice`.
+    pub rows: Vec<SliceRow>,
+    /// Slices walked to their end.
+    pub walked: Vec<Walked>,
+    /// Files they landed in, by table.
+    pub staged: BTreeMap<String, Vec<Add>>,
+    /// Slices that are not whole yet.
+    pub halves: Vec<Half>,
+    /// What is known about how often servers may be asked, by host.
+    pub learned: BTreeMap<String, Learned>,
 }
 
 /// Keeps what was walked since the last time.
 ///
 /// # Errors
 /// When `log.slice` cannot be written.
-pub async fn keep(
-    journal: &mut Appender,
-    run_id: &str,
-    fingerprint: &str,
-    rows: &[SliceRow],
-    walked: Vec<Walked>,
-    staged: &BTreeMap<String, Vec<Add>>,
-) -> Result<()> {
+pub async fn keep(journal: &mut Appender, run_id: &str, fingerprint: &str, kept: Kept) -> Result<()> {
     let entry = Entry {
         run_id: run_id.to_owned(),
         fingerprint: fingerprint.to_owned(),
         recorded_at: Timestamp::now(),
-        walked,
-        staged: staged.clone(),
+        walked: kept.walked,
+        staged: kept.staged,
+        halves: kept.halves,
+        learned: kept.learned,
     };
     // As text: the log's own format must not depend on what we put into it.
     let metadata = HashMap::from([(STATE.to_owned(), Value::from(serde_json::to_string(&entry)?))]);
-    journal.append(rows, None, metadata).await.context("keeping the walk so far")
+    journal.append(&kept.rows, None, metadata).await.context("keeping the walk so far")
 }
 
 /// What runs since the last one in `finished` have walked of the same thing.
@@ -115,6 +146,9 @@ pub async fn unfinished(lake: &Lake, fingerprint: &str, finished: &HashSet<Strin
             _ => None,
         });
         let Some(entry) = state.and_then(|state| serde_json::from_str::<Entry>(state).ok()) else { break };
+        if found.learned.is_empty() {
+            found.learned.clone_from(&entry.learned);
+        }
         if finished.contains(&entry.run_id) || entry.recorded_at < oldest {
             break;
         }
@@ -123,8 +157,13 @@ pub async fn unfinished(lake: &Lake, fingerprint: &str, finished: &HashSet<Strin
         }
     }
     for entry in entries.into_iter().rev() {
+        for half in entry.halves {
+            found.halves.insert((half.resource.clone(), half.slice_key.clone()), half);
+        }
         for walked in entry.walked {
-            found.walked.insert((walked.resource.clone(), walked.slice_key.clone()), walked);
+            let slice = (walked.resource.clone(), walked.slice_key.clone());
+            found.halves.remove(&slice);
+            found.walked.insert(slice, walked);
         }
         for (table, adds) in entry.staged {
             found.staged.entry(table).or_default().extend(adds);
@@ -132,8 +171,17 @@ pub async fn unfinished(lake: &Lake, fingerprint: &str, finished: &HashSet<Strin
     }
     if !are_there(lake, &found.staged).await? {
         warn!("files of an unfinished run are gone: walking everything again");
-        return Ok(Unfinished::default());
+        return Ok(Unfinished { learned: found.learned, ..Unfinished::default() });
     }
+    // What was begun may have been given up since: then the slice is simply asked for from its beginning.
+    let mut halves = HashMap::new();
+    for (slice, half) in std::mem::take(&mut found.halves) {
+        let files = BTreeMap::from([(half.resource.clone(), half.begun.adds.clone())]);
+        if are_there(lake, &files).await? {
+            halves.insert(slice, half);
+        }
+    }
+    found.halves = halves;
     Ok(found)
 }
 

@@ -1,113 +1,183 @@
 //! The source stage: asks an API politely, loses nothing, lands what was said.
 //!
-//! - [`spec`]: the resource tree of an API as data
-//! - [`client`]: credentials, time limits, tries
-//! - [`page`]: one response, taken apart and checked
-//! - [`slice`]: rows kept back until their slice is complete and has changed
-//! - [`walk`]: depth first through the tree
-//! - [`journal`]: what is kept so that a killed run can be gone on with
-//! - [`version`]: what `source.slice` says, and what a run adds to it
-//! - [`plan`]: what a walk would ask
+//! - [`spec`]: an API as data: its resource tree, pagers, credentials and policy
+//! - [`client`], [`auth`], [`pace`], [`exchange`], [`body`]: one request and its answer: signed, in time, recorded
+//! - [`files`]: a resource that lies in files
+//! - [`fetch`], [`pager`], [`page`]: one slice: page after page, taken apart and checked
+//! - [`walk`], [`tree`], [`parents`], [`skip`]: depth first through the tree, and what need not be asked for
+//! - [`slice`], [`current`], [`journal`], [`version`]: what is landed, kept for a killed run, and said in `source.slice`
+//! - [`plan`], [`doctor`], [`progress`]: what a person sees
 
+pub mod arguments;
+pub mod auth;
+pub mod body;
 pub mod client;
+pub mod current;
+pub mod doctor;
+pub mod exchange;
+pub mod fetch;
+pub mod files;
 pub mod journal;
+pub mod pace;
 pub mod page;
+pub mod pager;
+pub mod parents;
 pub mod plan;
+pub mod progress;
+pub mod skip;
 pub mod slice;
 pub mod spec;
+pub mod tree;
 pub mod version;
 pub mod walk;
 
-use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashMap};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use clap::Parser;
-use clap::builder::FalseyValueParser;
 use jiff::tz::TimeZone;
+use spectra_common::failure::{Exit, failure};
 use spectra_common::log;
 use spectra_common::release::{self, Change, History, Pending, Terms};
 use spectra_common::run::{self, Outcome, Run, TableOutcome, Work};
 use spectra_common::schema::TableSchema;
-use spectra_common::settings::{EXIT_CODES, SharedArgs};
 use spectra_common::staging::{self, Staged};
+use tokio::sync::mpsc::UnboundedSender;
 use tracing::info;
+use url::Url;
 
-use client::Client;
+use arguments::{Arguments, Command};
+use auth::Authenticator;
+use client::{Certificates, Client, Line};
+use current::Current;
+use exchange::{Recorder, Replay};
+use fetch::{Fetcher, Origin};
+use files::Files;
+use journal::Half;
+use pace::{Learned, Pace};
 use spec::Spec;
-use walk::{Request, Walk};
+use tree::Scope;
+use walk::{Before, Request, Walk};
 
-/// What the API said, as it said it: walk a hierarchical REST API politely and land its answers, slice by slice
-#[derive(Parser)]
-#[command(name = "spectra-source", version, about, after_help = EXIT_CODES)]
-struct Arguments {
-    /// Root of the API's server, such as https://tenant.yourzephyr.com
-    #[arg(long, env = "SPECTRA_API_URL", value_name = "URL")]
-    api_url: String,
-
-    /// Walk the API that this file describes, not Zephyr Enterprise
-    #[arg(long, env = "SPECTRA_SPEC", value_name = "FILE")]
-    spec: Option<PathBuf>,
-
-    /// Walk only what lies below these projects
-    #[arg(long, env = "SPECTRA_PROJECT", value_name = "ID", value_delimiter = ',')]
-    project: Vec<String>,
-
-    /// Rows to ask for at a time
-    #[arg(long, env = "SPECTRA_PAGE_SIZE", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    page_size: Option<u32>,
-
-    /// Requests to send at most, such as 300/min
-    #[arg(long, env = "SPECTRA_RATE", value_name = "N/min", value_parser = per_minute)]
-    rate: Option<u32>,
-
-    /// Walk everything again, also what an unfinished run has already walked
-    #[arg(long, env = "SPECTRA_FULL", value_parser = FalseyValueParser::new())]
-    full: bool,
-
-    /// Keep what was walked at least this often, so that a killed run goes on from there; 0 keeps every slice
-    #[arg(long, env = "SPECTRA_CHECKPOINT_SECONDS", value_name = "N", default_value_t = 5)]
-    checkpoint_seconds: u64,
-
-    #[command(flatten)]
-    shared: SharedArgs,
-}
-
-impl AsRef<SharedArgs> for Arguments {
-    fn as_ref(&self) -> &SharedArgs {
-        &self.shared
-    }
-}
-
-fn per_minute(text: &str) -> Result<u32> {
-    let number = text.trim().trim_end_matches("/min").trim();
-    let count: u32 =
-        number.parse().map_err(|_| anyhow::anyhow!("`{text}` is not a number of requests, such as 300/min"))?;
-    anyhow::ensure!(count > 0, "a rate of 0 would never ask anything");
-    Ok(count)
-}
+/// Largest part of one body, and of one slice's rows, that is held in memory however much of it there is.
+const LARGEST_HELD_BYTES: u64 = 8 << 20;
 
 /// The whole life of the process.
 pub fn main() -> ExitCode {
     run::main("source", |arguments: Arguments| {
-        let spec = Spec::load(arguments.spec.as_deref())?;
-        let client = Client::new(&spec, &arguments.api_url, arguments.rate)?;
-        let scope: HashSet<String> = arguments.project.iter().cloned().collect();
-        let request = Request {
-            fingerprint: fingerprint(&spec, &arguments),
-            spec: Arc::new(spec),
-            client,
-            page_size: arguments.page_size.map(|size| size as usize),
-            scope,
-            checkpoint: Duration::from_secs(arguments.checkpoint_seconds),
-        };
-        let is_full = arguments.full;
-        let work: Work = Box::new(move |run| Box::pin(work(run, request, is_full)));
-        Ok(work)
+        let spec = Arc::new(Spec::load(arguments.spec.as_deref())?);
+        let far = Far::new(&spec, &arguments);
+        Ok(match arguments.command {
+            // What is wrong with the far end is a finding, next to others.
+            Some(Command::Doctor) => Work::inspection(move |run| Box::pin(doctor::examine(run, spec, far, arguments))),
+            None => {
+                let far = far?;
+                Work::recorded(move |run| Box::pin(work(run, spec, far, arguments)))
+            }
+        })
     })
+}
+
+/// The far end: where answers will come from, checked as far as that goes without asking.
+pub enum Far {
+    /// A server.
+    Server {
+        /// Connections.
+        http: reqwest::Client,
+        /// Everything lies below it.
+        base: Url,
+        /// Signs requests.
+        auth: Authenticator,
+        /// Keeps what is said.
+        recorder: Option<Recorder>,
+    },
+    /// A recording.
+    Replay(Replay, Url),
+    /// Files.
+    Files(Files),
+}
+
+impl Far {
+    fn new(spec: &Spec, arguments: &Arguments) -> Result<Self> {
+        if let Some(folder) = &arguments.replay {
+            let replay = Replay::open(folder)?;
+            let base = client::base_url(arguments.api_url.as_deref().unwrap_or(replay.api()), &spec.base_path)?;
+            return Ok(Self::Replay(replay, base));
+        }
+        let Some(api_url) = &arguments.api_url else {
+            return Err(failure(
+                Exit::Usage,
+                "there is nothing to ask: --api-url is not given",
+                "give the root of the API's server with --api-url or SPECTRA_API_URL",
+            ));
+        };
+        if Files::is_files(api_url) {
+            return Ok(Self::Files(Files::open(api_url)?));
+        }
+        let certificates =
+            Certificates { authority: arguments.ca_file.clone(), client: arguments.client_certificate.clone() };
+        let http = client::http(spec, &certificates)?;
+        let base = client::base_url(api_url, &spec.base_path)?;
+        let mut server = base.clone();
+        server.set_path(base.path().strip_suffix(&spec.base_path).unwrap_or_default());
+        let auth = Authenticator::new(&spec.auth, arguments.auth.as_deref(), &server, &base, http.clone())?;
+        let recorder = match &arguments.record {
+            None => None,
+            Some(folder) => {
+                let hash = blake3::hash(spec.text.as_bytes()).to_hex()[..32].to_owned();
+                Some(Recorder::create(folder, &arguments.record_mask, &server, &hash)?)
+            }
+        };
+        Ok(Self::Server { http, base, auth, recorder })
+    }
+
+    /// The server's name, by which it is remembered.
+    fn host(&self) -> Option<String> {
+        match self {
+            Self::Server { base, .. } => Some(tree::host(base)),
+            _ => None,
+        }
+    }
+
+    /// Everything a walk needs to ask for slices.
+    fn fetcher(
+        self,
+        run: &Arc<Run>,
+        spec: &Arc<Spec>,
+        arguments: &Arguments,
+        learned: Option<Learned>,
+        halves: UnboundedSender<Half>,
+    ) -> Fetcher {
+        let concurrency = usize::from(arguments.concurrency);
+        // Half of the memory for what is under way: a body and the rows of its slice for each.
+        let share = run.settings.memory / 4 / concurrency as u64;
+        let largest_held_bytes = usize::try_from(share.min(LARGEST_HELD_BYTES)).unwrap_or(usize::MAX);
+        let rate = arguments.rate.or(spec.rate);
+        let client = |http, base, line, pace| Client::new(spec, http, base, line, pace, largest_held_bytes);
+        let origin = match self {
+            Self::Files(files) => Origin::Files(files),
+            Self::Replay(replay, base) => {
+                let pace = Pace::new(None, concurrency, &spec.retry, None);
+                Origin::Api(client(reqwest::Client::new(), base, Line::Replay(replay), pace))
+            }
+            Self::Server { http, base, auth, recorder } => {
+                let pace = Pace::new(rate, concurrency, &spec.retry, learned);
+                Origin::Api(client(http, base, Line::Server { auth, recorder }, pace))
+            }
+        };
+        Fetcher {
+            run: run.clone(),
+            spec: spec.clone(),
+            origin,
+            page_size: arguments.page_size.map(|size| size as usize),
+            largest_held_bytes,
+            checkpoint: Duration::from_secs(arguments.checkpoint_seconds),
+            halves,
+            sizes: Mutex::new(HashMap::new()),
+        }
+    }
 }
 
 /// What must be the same for an unfinished walk to be gone on with.
@@ -115,40 +185,63 @@ fn fingerprint(spec: &Spec, arguments: &Arguments) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut projects = arguments.project.clone();
     projects.sort();
-    for part in [env!("CARGO_PKG_VERSION"), &spec.text, &arguments.api_url, &projects.join(",")] {
+    let api_url = arguments.api_url.clone().unwrap_or_default();
+    for part in [env!("CARGO_PKG_VERSION"), &spec.text, &api_url, &projects.join(",")] {
         hasher.update(part.as_bytes()).update(&[0]);
     }
     hasher.finalize().to_hex()[..32].to_owned()
 }
 
-async fn work(run: Arc<Run>, request: Request, is_full: bool) -> Result<Outcome> {
+async fn work(run: Arc<Run>, spec: Arc<Spec>, far: Far, arguments: Arguments) -> Result<Outcome> {
     let history = History::load(&run.lake).await?;
     let last = history.newest("source");
-    if run.settings.plan {
-        return plan::tell(&run, &request.spec, last).await;
-    }
     let number = history.next_number("source").await?;
-    let tables: Vec<String> = request.spec.tables().map(ToOwned::to_owned).collect();
-    let fingerprint = request.fingerprint.clone();
+    let tables: Vec<String> = spec.tables().map(ToOwned::to_owned).collect();
+    let fingerprint = fingerprint(&spec, &arguments);
     let mut bases = BTreeMap::new();
     for table in tables.iter().map(String::as_str).chain(["slice"]) {
         bases.insert(table.to_owned(), run.lake.open("source", table, None).await?);
     }
-    let known = version::known(&run.lake, last, run.settings.memory).await?;
-    let unfinished = if is_full {
-        journal::Unfinished::default()
-    } else {
-        journal::unfinished(&run.lake, &fingerprint, history.finished_walks()).await?
+    let memory_bytes = run.settings.memory;
+    let recheck_closed = Some(arguments.recheck_closed).filter(|cadence| !cadence.is_zero());
+    let mut before = Before {
+        known: version::known(&run.lake, last, memory_bytes).await?,
+        unfinished: journal::unfinished(&run.lake, &fingerprint, history.finished_walks()).await?,
+        pasts: skip::pasts(&run.lake, &spec, recheck_closed.is_some(), memory_bytes).await?,
+        current: Current::new(&run.lake, last, memory_bytes),
     };
-    if !unfinished.walked.is_empty() {
-        info!(
-            slices = unfinished.walked.len(),
-            "going on where an earlier run stopped: {} slices are walked",
-            unfinished.walked.len()
-        );
+    if arguments.full {
+        before.unfinished.walked.clear();
+        before.unfinished.staged.clear();
+        before.unfinished.halves.clear();
+    }
+    let learned = far.host().and_then(|host| before.unfinished.learned.get(&host).copied());
+    let (sender, halves) = tokio::sync::mpsc::unbounded_channel();
+    let fetcher = Arc::new(far.fetcher(&run, &spec, &arguments, learned, sender));
+    let request = Request {
+        fetcher: fetcher.clone(),
+        concurrency: usize::from(arguments.concurrency),
+        scope: Arc::new(Scope(arguments.project.iter().cloned().collect())),
+        halves,
+        fingerprint: fingerprint.clone(),
+        is_full: arguments.full,
+        recheck_closed,
+        may_be_empty: arguments.accept_empty.iter().cloned().collect(),
+    };
+    let rate = arguments.rate.or(spec.rate);
+    if run.settings.plan {
+        return plan::tell(&request, &before, last, rate).await;
+    }
+    if let (Some(path), Origin::Api(client)) = (&spec.probe, &fetcher.origin) {
+        fetcher.probe(client, path).await?;
+    }
+    let planned = plan::expected(&request, &before, last, rate).await?;
+    if !before.unfinished.walked.is_empty() {
+        let slices = before.unfinished.walked.len();
+        info!(slices, "going on where an earlier run stopped: {slices} slices are walked");
     }
     let clock = Instant::now();
-    let mut walk = Walk::new(run.clone(), request, known, unfinished, number);
+    let mut walk = Walk::new(run.clone(), request, before, number);
     walk.go().await?;
     let today = run.started_at.to_zoned(TimeZone::get(&run.settings.time_zone)?).date();
     let as_of = run.settings.as_of.unwrap_or(today);
@@ -156,18 +249,27 @@ async fn work(run: Arc<Run>, request: Request, is_full: bool) -> Result<Outcome>
         release: last.map(|last| last.number),
         as_of: Some(as_of.to_string()),
         slices: walk.outcomes.clone(),
-        request_count: Some(walk.request_count),
+        request_count: Some(walk.request_count()),
         warnings: first_few(&walk.warnings),
+        planned,
         ..Outcome::default()
     };
+    if let Origin::Api(client) = &fetcher.origin {
+        let waited = client.pace.waited().as_secs_f64();
+        outcome.waited_seconds = Some((waited * 1000.0).round() / 1000.0);
+        if let Some(sentence) = client.pace.sentence() {
+            info!("{sentence}");
+        }
+    }
     info!(
-        requests = walk.request_count,
+        requests = walk.request_count(),
         "walked {} slices with {} requests",
         walk.outcomes.values().sum::<i64>(),
-        walk.request_count
+        walk.request_count()
     );
     if walk.versions.found().is_empty() && last.is_some() && !run.settings.force {
         info!("nothing changed since release {}", outcome.release.unwrap_or_default());
+        plan::compare(planned, walk.request_count(), run.elapsed_ms());
         return Ok(outcome);
     }
     let duration_ms = i64::try_from(clock.elapsed().as_millis()).unwrap_or(i64::MAX);
@@ -191,6 +293,7 @@ async fn work(run: Arc<Run>, request: Request, is_full: bool) -> Result<Outcome>
         "published release {number}: {} slices changed",
         walk.versions.found().len()
     );
+    plan::compare(planned, walk.request_count(), run.elapsed_ms());
     Ok(outcome)
 }
 

@@ -1,176 +1,259 @@
-//! One response, taken apart: its records as the server sent them, and what must be true of each.
+//! One response, taken apart while it is read: its records as the server sent them, what must be true of each, and
+//! what the body says about the listing.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use crate::client::Answer;
-use crate::spec::{Pager, Resource, Spec, id_text};
+use crate::body::Body;
+use crate::client::Fault;
+use crate::parents::Parent;
+use crate::spec::{Incident, Pager, Resource, Spec, Stop, fill, id_text};
 
 /// The ids of a slice's ancestors, outermost first.
 pub type Ids = Vec<(String, Value)>;
 
 /// A record of a page.
-pub struct Record<'body> {
+pub struct Record {
     /// Its id, as the spec finds it.
     pub id: Value,
     /// The JSON text, exactly as sent.
-    pub payload: &'body str,
+    pub payload: Box<RawValue>,
     /// Hash of the record, blind to orders that mean nothing.
     pub hash: blake3::Hash,
-    /// Ids of the records that lie inside it, by resource.
-    pub inside: Vec<(String, Vec<Value>)>,
+    /// What slices below it need to know.
+    pub parent: Option<Parent>,
 }
 
-/// A page, checked.
-pub struct Page<'body> {
-    /// Its records, in order.
-    pub records: Vec<Record<'body>>,
-    /// Rows the server says it gives at a time, where it says so.
-    pub size: Option<usize>,
-    /// Rows the server says the listing has, where it says so and knows.
-    pub total: Option<i64>,
+/// What a page says besides its records.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// Ids of its records, in order.
+    pub ids: Vec<String>,
+    /// Fields of the body that the pager goes by, by path.
+    pub envelope: BTreeMap<String, Value>,
+    /// What the last record has in the pager's field.
+    pub last_key: Option<Value>,
+    /// The `Link` header.
+    pub link: Option<String>,
 }
 
-/// Takes a body apart.
-///
-/// # Errors
-/// A sentence that names what the body or a record lacks; the slice it belongs to cannot be complete.
-pub fn read<'body>(
-    spec: &Spec,
-    resource: &Resource,
-    pager: Option<&Pager>,
-    ids: &Ids,
-    offset: usize,
-    answer: &'body Answer,
-) -> Result<Page<'body>, String> {
-    let text = std::str::from_utf8(&answer.body).map_err(|_| "the answer is not UTF-8 text".to_owned())?;
-    if answer.is_html || text.trim_start().starts_with('<') {
-        return Err("the answer is a web page, not JSON".to_owned());
-    }
-    let broken = |error: serde_json::Error| format!("the answer is not whole JSON: {error}");
-    let mut page = Page { records: Vec::new(), size: None, total: None };
-    let raw: Vec<&RawValue> = match resource.records.as_deref() {
-        Some(".") => vec![serde_json::from_str(text).map_err(broken)?],
-        None => serde_json::from_str(text).map_err(|error| not_a_list(text, error))?,
-        Some(path) => {
-            let mut body: &str = text;
-            if let Some(pager) = pager {
-                page.read_envelope(pager, body, offset)?;
-            }
-            for field in path.split('.') {
-                body = field_of(body, field)?.ok_or_else(|| format!("the answer has no `{path}`"))?.get();
-            }
-            serde_json::from_str(body)
-                .map_err(|error| format!("`{path}` of the answer is not a list of records: {error}"))?
+/// How to read the pages of a resource.
+pub struct Reader<'spec> {
+    resource: &'spec Resource,
+    /// Resources inside its records.
+    inside: Vec<&'spec Resource>,
+    /// Fields of a record that decide about the slices below it.
+    facts: Vec<&'spec str>,
+    is_parent: bool,
+    wanted: Vec<&'spec str>,
+    key_field: Option<&'spec str>,
+}
+
+impl<'spec> Reader<'spec> {
+    /// For a resource of a spec.
+    pub fn new(spec: &'spec Spec, resource: &'spec Resource, pager: Option<&'spec Pager>) -> Self {
+        let children: Vec<&Resource> = spec.children(&resource.name).map(AsRef::as_ref).collect();
+        let mut facts: Vec<&str> = resource.closed.iter().map(|closed| closed.field.as_str()).collect();
+        for child in &children {
+            facts.extend(child.count_in_parent.as_deref());
+            facts.extend(child.version_in_parent.as_deref());
         }
-    };
-    page.records.reserve(raw.len());
-    for (ordinal, raw) in raw.into_iter().enumerate() {
-        let record = record(spec, resource, ids, raw.get())
-            .map_err(|reason| format!("record {ordinal} of the page {reason}"))?;
-        page.records.push(record);
+        let mut wanted = Vec::new();
+        if let Some(pager) = pager {
+            let next = pager.next_at.as_deref().filter(|path| *path != "link-header");
+            wanted.extend(
+                [pager.echo.as_deref(), pager.size_echo.as_deref(), pager.total.as_deref(), next].iter().flatten(),
+            );
+            wanted.extend(pager.stop.iter().filter_map(|stop| match stop {
+                Stop::Flag(path) | Stop::FlagFalse(path) => Some(path.as_str()),
+                _ => None,
+            }));
+        }
+        Self {
+            resource,
+            is_parent: !children.is_empty(),
+            inside: children.into_iter().filter(|child| child.inside.is_some()).collect(),
+            facts,
+            wanted,
+            key_field: pager.and_then(|pager| pager.field.as_deref()),
+        }
     }
-    Ok(page)
-}
 
-fn not_a_list(text: &str, error: serde_json::Error) -> String {
-    if text.trim_start().starts_with('{') {
-        "the answer is one object where a list of records was expected".to_owned()
-    } else {
-        format!("the answer is not whole JSON: {error}")
-    }
-}
-
-impl Page<'_> {
-    fn read_envelope(&mut self, pager: &Pager, body: &str, offset: usize) -> Result<(), String> {
-        let number = |field: &Option<String>| -> Result<Option<i64>, String> {
-            let Some(field) = field else { return Ok(None) };
-            let Some(raw) = field_of(body, field)? else { return Ok(None) };
-            serde_json::from_str(raw.get())
-                .map(Some)
-                .map_err(|_| format!("`{field}` of the answer is not a whole number"))
+    /// Reads a body and hands over its records one by one.
+    ///
+    /// # Errors
+    /// A fault that names what the body or a record lacks, or what `each` returned.
+    pub fn read(
+        &self,
+        ids: &Ids,
+        body: &Body,
+        each: &mut dyn FnMut(Record) -> Result<(), Fault>,
+    ) -> Result<Page, Fault> {
+        let mut page = Page::default();
+        let mut ordinal = 0;
+        let mut take = |payload: Box<RawValue>| {
+            let (record, key) = self
+                .record(ids, payload)
+                .map_err(|fault| Fault { reason: format!("record {ordinal} of the page {}", fault.reason), ..fault })?;
+            ordinal += 1;
+            page.ids.push(id_text(&record.id));
+            page.last_key = key;
+            each(record)
         };
-        if let Some(echo) = number(&pager.offset_echo)?
-            && usize::try_from(echo) != Ok(offset)
-        {
-            return Err(format!("the server ignored the offset: asked for row {offset}, got row {echo}"));
-        }
-        self.size = number(&pager.size_echo)?.and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0);
-        self.total = number(&pager.total)?.filter(|total| *total > 0);
-        Ok(())
-    }
-}
-
-/// A field of a JSON object, unparsed.
-fn field_of<'body>(text: &'body str, name: &str) -> Result<Option<&'body RawValue>, String> {
-    #[derive(Deserialize)]
-    #[serde(transparent)]
-    struct Object<'body>(#[serde(borrow)] std::collections::HashMap<Cow<'body, str>, &'body RawValue>);
-    let object: Object<'body> =
-        serde_json::from_str(text).map_err(|error| format!("the answer is not a whole JSON object: {error}"))?;
-    Ok(object.0.get(name).copied())
-}
-
-fn record<'body>(spec: &Spec, resource: &Resource, ids: &Ids, payload: &'body str) -> Result<Record<'body>, String> {
-    let mut value: Value = serde_json::from_str(payload).map_err(|error| format!("cannot be read: {error}"))?;
-    let id = id_of(&value, &resource.record_id)?;
-    check_owner(resource, ids, &id, &value)?;
-    let mut inside = Vec::new();
-    for child in spec.children(&resource.name) {
-        if let Some(field) = &child.inside {
-            let mut own = ids.clone();
-            if let Some(key) = &resource.key {
-                own.push((key.clone(), id.clone()));
+        let mut found = Found { envelope: BTreeMap::new(), has_records: false, fault: None };
+        let result = match body {
+            Body::Memory(bytes) => {
+                let mut json = serde_json::Deserializer::from_slice(bytes);
+                self.body(&mut json, &mut found, &mut take).and_then(|()| json.end())
             }
-            inside.push((child.name.clone(), records_inside(child, field, &own, &value)?));
+            Body::File(_) => {
+                let reader =
+                    body.reader().map_err(|error| shape(format!("the answer cannot be read again: {error}")))?;
+                let mut json = serde_json::Deserializer::from_reader(reader);
+                self.body(&mut json, &mut found, &mut take).and_then(|()| json.end())
+            }
+        };
+        if let Some(fault) = found.fault {
+            return Err(fault);
+        }
+        result.map_err(|error| match error.classify() {
+            Category::Eof => Fault::new(Incident::BrokenBody, format!("the answer is not whole JSON: {error}")),
+            Category::Data => shape(format!("the answer does not have the shape the spec describes: {error}")),
+            Category::Syntax | Category::Io => shape(format!("the answer is not JSON: {error}")),
+        })?;
+        if !found.has_records {
+            let path = self.resource.records.as_deref().unwrap_or_default();
+            return Err(shape(format!("the answer has no `{path}`")));
+        }
+        page.envelope = found.envelope;
+        Ok(page)
+    }
+
+    fn body<'de, D: Deserializer<'de>>(
+        &self,
+        json: D,
+        found: &mut Found,
+        take: &mut dyn FnMut(Box<RawValue>) -> Result<(), Fault>,
+    ) -> Result<(), D::Error> {
+        let records = self.resource.records.as_deref();
+        if records == Some(".") {
+            let payload = <Box<RawValue> as serde::Deserialize>::deserialize(json)?;
+            found.has_records = true;
+            return take(payload).map_err(|fault| found.refuse(fault));
+        }
+        Place { path: String::new(), records, wanted: &self.wanted, found, take }.deserialize(json)
+    }
+
+    /// Takes one record apart; returns it with what it has in the pager's field.
+    ///
+    /// # Errors
+    /// A fault that names what it lacks.
+    pub fn record(&self, ids: &Ids, payload: Box<RawValue>) -> Result<(Record, Option<Value>), Fault> {
+        let text = payload.get();
+        let mut value: Value = serde_json::from_str(text).map_err(|error| shape(format!("cannot be read: {error}")))?;
+        let id = self.id(self.resource, ids, &value)?;
+        check_owner(self.resource, ids, &id, &value)?;
+        let parent = if self.is_parent { Some(self.parent(ids, &id, &value)?) } else { None };
+        let key = self.key_field.and_then(|field| value.get(field).cloned());
+        let mut is_reordered = false;
+        for path in &self.resource.unordered {
+            is_reordered |= sort_array(&mut value, path);
+        }
+        let hash =
+            if is_reordered { blake3::hash(value.to_string().as_bytes()) } else { blake3::hash(text.as_bytes()) };
+        Ok((Record { id, payload, hash, parent }, key))
+    }
+
+    fn id(&self, resource: &Resource, ids: &Ids, value: &Value) -> Result<Value, Fault> {
+        if resource.has_constructed_id() {
+            return Ok(Value::from(fill(&resource.record_id, ids, str::to_owned)));
+        }
+        match value.get(&resource.record_id) {
+            Some(id @ (Value::Number(_) | Value::String(_))) => Ok(id.clone()),
+            None | Some(Value::Null) => {
+                Err(Fault::new(Incident::MissingId, format!("has no `{}`", resource.record_id)))
+            }
+            Some(_) => Err(Fault::new(
+                Incident::WrongId,
+                format!("has a `{}` that is neither a number nor text", resource.record_id),
+            )),
         }
     }
-    let mut is_reordered = false;
-    for path in &resource.unordered {
-        is_reordered |= sort_array(&mut value, path);
+
+    fn parent(&self, ids: &Ids, id: &Value, value: &Value) -> Result<Parent, Fault> {
+        let mut own = ids.clone();
+        own.extend(self.resource.key.iter().map(|key| (key.clone(), id.clone())));
+        let mut inside = Vec::new();
+        for child in &self.inside {
+            let field = child.inside.as_deref().unwrap_or_default();
+            inside.push((child.name.clone(), self.records_inside(child, field, &own, value)?));
+        }
+        let mut nested = Vec::new();
+        if let Some(field) = &self.resource.nested {
+            for below in list_of(value, field)? {
+                let id = self.id(self.resource, ids, below).map_err(|fault| within(field, fault))?;
+                nested.push(self.parent(ids, &id, below)?);
+            }
+        }
+        let facts = self.facts.iter().filter_map(|field| {
+            let fact = value.get(*field)?;
+            Some(((*field).to_owned(), fact.clone()))
+        });
+        Ok(Parent { id: id.clone(), facts: facts.collect(), inside, nested })
     }
-    let hash = if is_reordered { blake3::hash(value.to_string().as_bytes()) } else { blake3::hash(payload.as_bytes()) };
-    Ok(Record { id, payload, hash, inside })
+
+    fn records_inside(&self, child: &Resource, field: &str, ids: &Ids, value: &Value) -> Result<Vec<Value>, Fault> {
+        let mut found = Vec::new();
+        for record in list_of(value, field)? {
+            let id = self.id(child, ids, record).map_err(|fault| within(field, fault))?;
+            check_owner(child, ids, &id, record).map_err(|fault| within(field, fault))?;
+            found.push(id);
+        }
+        Ok(found)
+    }
 }
 
-fn id_of(value: &Value, field: &str) -> Result<Value, String> {
+fn shape(reason: String) -> Fault {
+    Fault::new(Incident::NotJson, reason)
+}
+
+fn within(field: &str, fault: Fault) -> Fault {
+    Fault { reason: format!("holds in `{field}` a record that {}", fault.reason), ..fault }
+}
+
+fn list_of<'value>(value: &'value Value, field: &str) -> Result<&'value [Value], Fault> {
     match value.get(field) {
-        Some(id @ (Value::Number(_) | Value::String(_))) => Ok(id.clone()),
-        _ => Err(format!("has no `{field}`")),
+        None | Some(Value::Null) => Ok(&[]),
+        Some(Value::Array(list)) => Ok(list),
+        Some(_) => Err(shape(format!("has a `{field}` that is not a list"))),
     }
 }
 
-fn check_owner(resource: &Resource, ids: &Ids, id: &Value, value: &Value) -> Result<(), String> {
+fn check_owner(resource: &Resource, ids: &Ids, id: &Value, value: &Value) -> Result<(), Fault> {
     for (field, key) in &resource.owner {
         let wanted = ids.iter().find(|(name, _)| name == key).map(|(_, id)| id_text(id));
         let found = value.get(field).map(id_text);
         if found != wanted {
-            return Err(format!(
-                "({} {}) belongs to {key} {}, not to {} that was asked for",
-                resource.record_id,
-                id_text(id),
-                found.unwrap_or_else(|| "nothing".to_owned()),
-                wanted.unwrap_or_default()
+            return Err(Fault::new(
+                Incident::WrongOwner,
+                format!(
+                    "({} {}) belongs to {key} {}, not to {} that was asked for",
+                    resource.record_id,
+                    id_text(id),
+                    found.unwrap_or_else(|| "nothing".to_owned()),
+                    wanted.unwrap_or_default()
+                ),
             ));
         }
     }
     Ok(())
-}
-
-fn records_inside(child: &Resource, field: &str, ids: &Ids, value: &Value) -> Result<Vec<Value>, String> {
-    let Some(list) = value.get(field) else { return Ok(Vec::new()) };
-    let Some(list) = list.as_array() else { return Err(format!("has a `{field}` that is not a list")) };
-    let mut found = Vec::with_capacity(list.len());
-    for record in list {
-        let id =
-            id_of(record, &child.record_id).map_err(|reason| format!("holds in `{field}` a record that {reason}"))?;
-        check_owner(child, ids, &id, record).map_err(|reason| format!("holds in `{field}` a record that {reason}"))?;
-        found.push(id);
-    }
-    Ok(found)
 }
 
 /// Sorts the array at a path; says whether there was anything to sort.
@@ -191,62 +274,256 @@ fn sort_array(value: &mut Value, path: &str) -> bool {
     }
 }
 
+struct Found {
+    envelope: BTreeMap<String, Value>,
+    has_records: bool,
+    /// Why reading was given up, where the JSON itself is not to blame.
+    fault: Option<Fault>,
+}
+
+impl Found {
+    fn refuse<E: Error>(&mut self, fault: Fault) -> E {
+        self.fault.get_or_insert(fault);
+        E::custom("given up")
+    }
+}
+
+/// A place in a body, on the way to the records and to the fields the pager wants.
+struct Place<'a> {
+    path: String,
+    records: Option<&'a str>,
+    wanted: &'a [&'a str],
+    found: &'a mut Found,
+    take: &'a mut dyn FnMut(Box<RawValue>) -> Result<(), Fault>,
+}
+
+impl Place<'_> {
+    fn below(&self, step: &str) -> String {
+        if self.path.is_empty() { step.to_owned() } else { format!("{}.{step}", self.path) }
+    }
+
+    fn is_on_the_way(&self, path: &str) -> bool {
+        let leads = |target: &&str| target.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
+        self.records.iter().any(|records| leads(records)) || self.wanted.iter().any(leads)
+    }
+
+    fn is_here(&self) -> bool {
+        self.records.unwrap_or_default() == self.path
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Place<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Place<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_here() {
+            formatter.write_str("a list of records")
+        } else {
+            write!(formatter, "an object on the way to `{}`", self.records.unwrap_or_default())
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        if self.is_here() {
+            self.found.has_records = true;
+            while let Some(payload) = list.next_element::<Box<RawValue>>()? {
+                (self.take)(payload).map_err(|fault| self.found.refuse(fault))?;
+            }
+            return Ok(());
+        }
+        for index in 0.. {
+            let path = self.below(&index.to_string());
+            let is_there = if self.records == Some(path.as_str()) || self.is_on_the_way(&path) {
+                list.next_element_seed(Place {
+                    path,
+                    records: self.records,
+                    wanted: self.wanted,
+                    found: &mut *self.found,
+                    take: &mut *self.take,
+                })?
+                .is_some()
+            } else {
+                list.next_element::<IgnoredAny>()?.is_some()
+            };
+            if !is_there {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        if self.is_here() {
+            let place = if self.path.is_empty() { "the answer".to_owned() } else { format!("`{}`", self.path) };
+            return Err(self
+                .found
+                .refuse(shape(format!("{place} is one object where a list of records was expected"))));
+        }
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            let path = self.below(&key);
+            if self.records == Some(path.as_str()) && self.found.has_records {
+                return Err(self.found.refuse(shape(format!("the answer has `{path}` twice"))));
+            }
+            if self.wanted.contains(&path.as_str()) {
+                let value: Value = map.next_value()?;
+                self.found.envelope.insert(path, value);
+            } else if self.records == Some(path.as_str()) || self.is_on_the_way(&path) {
+                map.next_value_seed(Place {
+                    path,
+                    records: self.records,
+                    wanted: self.wanted,
+                    found: &mut *self.found,
+                    take: &mut *self.take,
+                })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.nothing()
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        self.nothing()
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        self.nothing()
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        self.nothing()
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        self.nothing()
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        self.nothing()
+    }
+}
+
+impl Place<'_> {
+    /// Neither a list nor an object: right for a field the pager may miss, wrong for the records.
+    fn nothing<E: Error>(self) -> Result<(), E> {
+        if self.is_here() {
+            let place = if self.path.is_empty() { "the answer".to_owned() } else { format!("`{}`", self.path) };
+            return Err(self.found.refuse(shape(format!("{place} is not a list of records"))));
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn answer(body: &str) -> Answer {
-        Answer { body: body.as_bytes().to_vec(), is_html: false, status: 200 }
+    fn read(name: &str, ids: &[(&str, i64)], body: &str) -> Result<(Page, Vec<Record>), Fault> {
+        let spec = Spec::load(None).unwrap();
+        let resource = spec.resource.iter().find(|resource| resource.name == name).unwrap();
+        read_with(&spec, resource, ids, body)
     }
 
-    fn execution(body: &str, offset: usize) -> Result<(Vec<String>, Option<i64>), String> {
-        let spec = Spec::load(None).unwrap();
-        let resource = spec.resource.iter().find(|resource| resource.name == "execution").unwrap();
-        let ids = vec![("cyclePhaseId".to_owned(), Value::from(365))];
-        let answer = answer(body);
-        let page = read(&spec, resource, spec.pager_of(resource).unwrap(), &ids, offset, &answer)?;
-        Ok((page.records.iter().map(|record| record.payload.to_owned()).collect(), page.total))
+    fn read_with(
+        spec: &Spec,
+        resource: &Resource,
+        ids: &[(&str, i64)],
+        body: &str,
+    ) -> Result<(Page, Vec<Record>), Fault> {
+        let ids: Ids = ids.iter().map(|(name, id)| ((*name).to_owned(), Value::from(*id))).collect();
+        let reader = Reader::new(spec, resource, spec.pager_of(resource).unwrap());
+        let mut records = Vec::new();
+        let memory = Body::Memory(body.as_bytes().to_vec());
+        let page = reader.read(&ids, &memory, &mut |record| {
+            records.push(record);
+            Ok(())
+        });
+        let mut spool = crate::body::Spool::new(0, None);
+        spool.push(body.as_bytes()).unwrap();
+        let from_disk = reader.read(&ids, &spool.finish().unwrap(), &mut |_| Ok(()));
+        assert_eq!(page.is_ok(), from_disk.is_ok(), "from disk as from memory");
+        page.map(|page| (page, records))
     }
+
+    const PHASE: &[(&str, i64)] = &[("cyclePhaseId", 365)];
 
     #[test]
     fn records_keep_the_text_they_were_sent_with() {
         let body = r#"{"firstResult": 0, "resultSize" : 2, "results":[ {"id":1,  "cyclePhaseId":365} ,{"id":2,"cyclePhaseId":365,"x":1.50}]}"#;
-        let (payloads, total) = execution(body, 0).unwrap();
+        let (page, records) = read("execution", PHASE, body).unwrap();
+        let payloads: Vec<&str> = records.iter().map(|record| record.payload.get()).collect();
         assert_eq!(payloads, [r#"{"id":1,  "cyclePhaseId":365}"#, r#"{"id":2,"cyclePhaseId":365,"x":1.50}"#]);
-        assert_eq!(total, Some(2));
+        assert_eq!(page.envelope["resultSize"], 2);
+        assert_eq!(page.ids, ["1", "2"]);
     }
 
     #[test]
-    fn a_total_of_zero_is_no_total() {
-        assert_eq!(execution(r#"{"resultSize":0,"results":[{"id":1,"cyclePhaseId":365}]}"#, 0).unwrap().1, None);
+    fn what_the_body_says_is_found_before_and_behind_the_records() {
+        let (page, _) = read("execution", PHASE, r#"{"results":[],"resultSize":7}"#).unwrap();
+        assert_eq!(page.envelope["resultSize"], 7);
     }
 
     #[test]
     fn what_is_wrong_with_an_answer_is_named() {
-        for (body, expected) in [
-            ("<!DOCTYPE html>", "web page"),
-            (r#"{"results":[{"id":1,"cyclePh"#, "not a whole JSON object"),
-            (r#"{"rows":[]}"#, "no `results`"),
-            (r#"{"results":[{"cyclePhaseId":365}]}"#, "record 0 of the page has no `id`"),
-            (r#"{"results":[{"id":1,"cyclePhaseId":366}]}"#, "belongs to cyclePhaseId 366, not to 365"),
-            (r#"{"results":[{"id":1}]}"#, "belongs to cyclePhaseId nothing"),
-            (r#"{"firstResult":0,"results":[]}"#, "ignored the offset"),
+        for (body, incident, expected) in [
+            (r#"{"results":[{"id":1,"cyclePh"#, Incident::BrokenBody, "not whole JSON"),
+            ("", Incident::BrokenBody, "not whole JSON"),
+            (r#"{"results":[]} x"#, Incident::NotJson, "not JSON"),
+            (r#"{"rows":[]}"#, Incident::NotJson, "no `results`"),
+            (r#"{"results":{}}"#, Incident::NotJson, "`results` is one object where a list"),
+            (r#"{"results":null}"#, Incident::NotJson, "`results` is not a list"),
+            (r#"{"results":[],"results":[]}"#, Incident::NotJson, "`results` twice"),
+            (r#"{"results":[{"cyclePhaseId":365}]}"#, Incident::MissingId, "record 0 of the page has no `id`"),
+            (r#"{"results":[{"id":{},"cyclePhaseId":365}]}"#, Incident::WrongId, "neither a number nor text"),
+            (
+                r#"{"results":[{"id":1,"cyclePhaseId":366}]}"#,
+                Incident::WrongOwner,
+                "belongs to cyclePhaseId 366, not to 365",
+            ),
+            (r#"{"results":[{"id":1}]}"#, Incident::WrongOwner, "belongs to cyclePhaseId nothing"),
         ] {
-            let error = execution(body, if expected.contains("offset") { 10 } else { 0 }).unwrap_err();
-            assert!(error.contains(expected), "{body}: {error}");
+            let fault = read("execution", PHASE, body).err().unwrap();
+            assert!(fault.reason.contains(expected), "{body}: {}", fault.reason);
+            assert_eq!(fault.incident, incident, "{body}");
         }
+        assert!(read("project", &[], "{}").err().unwrap().reason.contains("one object where a list"));
+    }
+
+    #[test]
+    fn records_lie_where_the_spec_says() {
+        let spec = Spec::load(None).unwrap();
+        let mut resource = Resource::clone(spec.resource.iter().find(|resource| resource.name == "user").unwrap());
+        for (path, body) in [
+            ("0.results", r#"[{"results":[{"id":1}],"type":"x"},{"results":[{"id":9}]}]"#),
+            ("data.list", r#"{"list":[{"id":8}],"data":{"list":[{"id":1}]}}"#),
+            (".", r#"{"id":1}"#),
+        ] {
+            resource.records = Some(path.to_owned());
+            assert_eq!(read_with(&spec, &resource, &[], body).unwrap().0.ids, ["1"], "{path}");
+        }
+        resource.record_id = "of-{a}".to_owned();
+        assert_eq!(read_with(&spec, &resource, &[("a", 5)], "{}").unwrap().0.ids, ["of-5"]);
     }
 
     #[test]
     fn an_order_that_means_nothing_does_not_change_the_hash() {
-        let spec = Spec::load(None).unwrap();
-        let resource = spec.resource.iter().find(|resource| resource.name == "execution").unwrap();
-        let ids = vec![("cyclePhaseId".to_owned(), Value::from(365))];
         let hash = |list: &str| {
             let body = format!(
-                r#"{{"id":1,"cyclePhaseId":365,"tcrTreeTestcase":{{"testcase":{{"requirementIds":{list}}}}}}}"#
+                r#"{{"results":[{{"id":1,"cyclePhaseId":365,"tcrTreeTestcase":{{"testcase":{{"requirementIds":{list}}}}}}}]}}"#
             );
-            record(&spec, resource, &ids, &body).unwrap().hash
+            read("execution", PHASE, &body).unwrap().1[0].hash
         };
         assert_eq!(hash("[3,1,2]"), hash("[1,2,3]"));
         assert_ne!(hash("[3,1,2]"), hash("[1,2,4]"));
@@ -254,13 +531,22 @@ mod tests {
 
     #[test]
     fn records_inside_records_are_found_and_checked() {
-        let spec = Spec::load(None).unwrap();
-        let resource = spec.resource.iter().find(|resource| resource.name == "cycle").unwrap();
-        let ids = vec![("releaseId".to_owned(), Value::from(106))];
-        let good = r#"{"id":164,"releaseId":106,"cyclePhases":[{"id":365,"cycleId":164},{"id":309,"cycleId":164}]}"#;
-        let found = record(&spec, resource, &ids, good).unwrap().inside;
-        assert_eq!(found[0].1, [Value::from(365), Value::from(309)]);
+        let ids = &[("releaseId", 106)];
+        let good = r#"[{"id":164,"releaseId":106,"endDate":5,"cyclePhases":[{"id":365,"cycleId":164},{"id":309,"cycleId":164}]}]"#;
+        let records = read("cycle", ids, good).unwrap().1;
+        let parent = records[0].parent.as_ref().unwrap();
+        assert_eq!(parent.inside[0].1, [Value::from(365), Value::from(309)]);
         let bad = good.replace("\"id\":309,\"cycleId\":164", "\"id\":309,\"cycleId\":7");
-        assert!(record(&spec, resource, &ids, &bad).err().unwrap().contains("belongs to cycleId 7"));
+        assert!(read("cycle", ids, &bad).err().unwrap().reason.contains("belongs to cycleId 7"));
+    }
+
+    #[test]
+    fn records_nested_in_their_own_kind_are_parents_too() {
+        let body = r#"[{"id":1,"testcaseCount":2,"categories":[{"id":2,"testcaseCount":0,"categories":[{"id":3}]},{"id":4}]}]"#;
+        let (page, records) = read("folder", &[("projectId", 1), ("releaseId", 2)], body).unwrap();
+        assert_eq!(page.ids, ["1"]);
+        let mut ids = Vec::new();
+        records[0].parent.clone().unwrap().for_each(&mut |parent| ids.push(id_text(&parent.id)));
+        assert_eq!(ids, ["1", "2", "3", "4"]);
     }
 }

@@ -1,62 +1,170 @@
-//! What a walk would ask, judged by the last one.
+//! What a walk would ask, and how long that would take: judged by the walks before it and by a few requests.
+
+mod files;
+mod forecast;
+mod level;
+pub mod look;
+mod past;
+mod sample;
+mod table;
 
 use anyhow::Result;
-use spectra_common::log;
 use spectra_common::release::Release;
-use spectra_common::run::{Outcome, Run};
-use spectra_common::session;
+use spectra_common::run::{Outcome, Planned};
 use tracing::info;
 
-use crate::spec::Spec;
+use crate::fetch::Origin;
+use crate::spec::Rate;
+use crate::tree;
+use crate::walk::{Before, Request};
+use forecast::Forecast;
+use level::Expected;
+use past::{Besides, Log};
+use sample::{Found, Sampler};
+use table::{Story, time};
 
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Past {
-    resource: String,
-    slices: i64,
-    requests: i64,
-    rows: i64,
-    seconds: f64,
-}
+pub use files::everywhere;
+pub use sample::spread;
+pub use table::number;
 
-/// Says, per resource, how many slices, requests, rows and seconds the last walk of each known slice took.
+/// Says what a walk would ask and why, how long it would take, and how sure that is. Asks a little and writes nothing.
 ///
 /// # Errors
-/// When `log.slice` cannot be read.
-pub async fn tell(run: &Run, spec: &Spec, last: Option<&Release>) -> Result<Outcome> {
-    let outcome = Outcome { release: last.map(|last| last.number), ..Outcome::default() };
-    let Some(table) = run.lake.open("log", "slice", None).await? else {
-        info!("nothing is known yet: the first run walks everything");
-        for resource in spec.roots() {
-            info!("would list {}", resource.name);
+/// When the lake cannot be read, or a walk could not begin either.
+pub async fn tell(request: &Request, before: &Before, last: Option<&Release>, rate: Option<Rate>) -> Result<Outcome> {
+    let run = &request.fetcher.run;
+    let begun_ms = run.elapsed_ms() as f64;
+    let mut forecast = known(request, before, last).await?;
+    let mut outcome = Outcome { release: last.map(|last| last.number), ..Outcome::default() };
+    let client = match &request.fetcher.origin {
+        Origin::Files(files) => {
+            outcome.planned = files::tell(request, files, &forecast).await?;
+            return Ok(outcome);
         }
-        return Ok(outcome);
+        Origin::Api(client) => client,
     };
-    let context = session::new(run.settings.memory, run.settings.thread_count())?;
-    session::register_delta(&context, "log", "slice", &table).await?;
-    let sql = "with walk as (
-            select *, row_number() over (partition by resource, \"sliceKey\" order by \"walkedAt\" desc, \"runId\" desc) as age
-            from log.slice where outcome in ('complete', 'unchanged', 'gone', 'forbidden', 'failed'))
-        select resource, count(*) as slices, sum(\"requestCount\") as requests, sum(\"rowCount\") as rows,
-            sum(\"durationMs\") / 1000.0 as seconds
-        from walk where age = 1 and outcome <> 'gone' group by resource order by resource";
-    let past: Vec<Past> = log::rows(&context.sql(sql).await?.collect().await?)?;
-    for each in &past {
-        info!(
-            resource = each.resource,
-            slices = each.slices,
-            requests = each.requests,
-            rows = each.rows,
-            seconds = each.seconds,
-            "would ask {} times for {} slices of {}: {} rows, {:.1} s last time",
-            each.requests,
-            each.slices,
-            each.resource,
-            each.rows,
-            each.seconds
-        );
+    if let Some(path) = &request.fetcher.spec.probe {
+        request.fetcher.probe(client, path).await?;
     }
-    let requests: i64 = past.iter().map(|each| each.requests).sum();
-    info!(requests, "in all about {requests} requests, more where something new appears");
-    Ok(Outcome { request_count: Some(requests), ..outcome })
+    let bar = run.progress.bar("asking", None);
+    let mut sampler = Sampler { request, before, client, bar, found: Found::default() };
+    let sampled = sampler.sample(&mut forecast).await;
+    sampler.bar.finish_and_clear();
+    sampled?;
+    let expected = forecast.expect();
+    let limit = Limit::of(request, before, rate);
+    let planned = plan(request, &forecast, &expected, limit.per_minute(), begun_ms);
+    let story = Story { request, before, forecast: &forecast, expected: &expected, found: &sampler.found };
+    story.print(&planned, &limit, client.request_count());
+    outcome.slices = story.counts();
+    outcome.warnings = story.warnings();
+    outcome.request_count = Some(client.request_count());
+    outcome.planned = Some(planned);
+    Ok(outcome)
+}
+
+/// What a walk is expected to ask, as far as that is known without asking; none where it is not.
+///
+/// # Errors
+/// When the lake cannot be read.
+pub async fn expected(
+    request: &Request,
+    before: &Before,
+    last: Option<&Release>,
+    rate: Option<Rate>,
+) -> Result<Option<Planned>> {
+    let begun_ms = request.fetcher.run.elapsed_ms() as f64;
+    let forecast = known(request, before, last).await?;
+    let expected = forecast.expect();
+    if forecast.log.is_empty() || expected.iter().any(|expected| expected.is_blind) {
+        return Ok(None);
+    }
+    let limit = Limit::of(request, before, rate);
+    Ok(Some(plan(request, &forecast, &expected, limit.per_minute(), begun_ms)))
+}
+
+async fn known(request: &Request, before: &Before, last: Option<&Release>) -> Result<Forecast> {
+    let run = &request.fetcher.run;
+    let memory_bytes = run.settings.memory;
+    let log = Log::read(&run.lake, memory_bytes).await?;
+    let mut forecast = Forecast::new(request, before, last, log)?;
+    if request.recheck_closed.is_some() && !request.is_full {
+        forecast.read_ends(&run.lake, before, memory_bytes).await?;
+    }
+    forecast.settle(request, before);
+    Ok(forecast)
+}
+
+fn plan(
+    request: &Request,
+    forecast: &Forecast,
+    expected: &[Expected],
+    per_minute: Option<f64>,
+    begun_ms: f64,
+) -> Planned {
+    let mut total = past::Cost::default();
+    expected.iter().for_each(|expected| total += expected.cost);
+    let is_probed = request.fetcher.spec.probe.is_some() && matches!(request.fetcher.origin, Origin::Api(_));
+    total.requests += f64::from(u8::from(is_probed));
+    let asked = expected.iter().map(|expected| expected.asked).sum();
+    let lake = &request.fetcher.run.lake;
+    let besides = forecast.log.besides.unwrap_or_else(|| Besides::guess(begun_ms, expected.len() + 1, lake));
+    let seconds = besides.seconds(&total, asked, request.concurrency, per_minute);
+    Planned {
+        request_count: total.requests.round() as i64,
+        row_count: total.rows.round() as i64,
+        seconds: (seconds * 1000.0).round() / 1000.0,
+    }
+}
+
+/// How often the API may be asked.
+struct Limit {
+    /// What was declared.
+    declared: Option<f64>,
+    /// What an earlier run found out.
+    learned: Option<f64>,
+}
+
+impl Limit {
+    fn of(request: &Request, before: &Before, rate: Option<Rate>) -> Self {
+        let Origin::Api(client) = &request.fetcher.origin else { return Self { declared: None, learned: None } };
+        if matches!(client.line(), crate::client::Line::Replay(_)) {
+            return Self { declared: None, learned: None };
+        }
+        let learned = before.unfinished.learned.get(&tree::host(client.base()));
+        Self {
+            declared: rate.map(|rate| f64::from(rate.per_minute)),
+            learned: learned.and_then(|learned| learned.per_minute),
+        }
+    }
+
+    fn per_minute(&self) -> Option<f64> {
+        match (self.declared, self.learned) {
+            (Some(declared), Some(learned)) => Some(declared.min(learned)),
+            (declared, learned) => declared.or(learned),
+        }
+    }
+}
+
+/// Says how far the plan was from what happened.
+pub fn compare(planned: Option<Planned>, request_count: i64, took_ms: i64) {
+    let Some(planned) = planned else { return };
+    let seconds = took_ms as f64 / 1000.0;
+    let off = |planned: f64, made: f64| match planned > 0.0 {
+        true => format!("{:+.0} %", (made / planned - 1.0) * 100.0),
+        false => "none were planned".to_owned(),
+    };
+    info!(
+        planned_requests = planned.request_count,
+        requests = request_count,
+        planned_seconds = planned.seconds,
+        seconds,
+        "planned {} requests and {}, made {} ({}) in {} ({})",
+        number(planned.request_count as f64),
+        time(planned.seconds),
+        number(request_count as f64),
+        off(planned.request_count as f64, request_count as f64),
+        time(seconds),
+        off(planned.seconds, seconds)
+    );
 }

@@ -3,21 +3,23 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use anyhow::Result;
-use datafusion::arrow::array::{Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use anyhow::{Context, Result};
+use datafusion::arrow::array::{AsArray, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use datafusion::prelude::ident;
 use deltalake::kernel::Add;
+use futures::TryStreamExt;
 use jiff::Timestamp;
+use roaring::RoaringTreemap;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use spectra_common::lake::Lake;
 use spectra_common::schema::TableSchema;
-use spectra_common::staging::{RowGroup, Writer, discard};
+use spectra_common::session;
+use spectra_common::staging::{self, RowGroup, Writer, discard};
 
 use crate::page::{Ids, Record};
 use crate::spec::id_text;
-
-/// Payload bytes of one slice held in memory; more goes to a file of its own, which is dropped if nothing changed.
-const LARGEST_HELD_BYTES: usize = 8 << 20;
 
 /// The columns of every record table.
 ///
@@ -50,9 +52,11 @@ pub fn is_below(key: &str, below: &str) -> bool {
 }
 
 /// Hash of a slice's records in no particular order, computed while they pass.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ContentHash {
-    sum: u128,
+    // In two halves, since JSON numbers have 64 bits at most.
+    high: u64,
+    low: u64,
     count: u64,
 }
 
@@ -62,23 +66,54 @@ impl ContentHash {
         hasher.update(record_id.as_bytes()).update(&[0]).update(record.as_bytes());
         let mut half = [0; 16];
         half.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-        self.sum = self.sum.wrapping_add(u128::from_le_bytes(half));
+        let sum = self.sum().wrapping_add(u128::from_le_bytes(half));
+        (self.high, self.low) = ((sum >> 64) as u64, sum as u64);
         self.count += 1;
+    }
+
+    fn sum(self) -> u128 {
+        (u128::from(self.high) << 64) | u128::from(self.low)
     }
 
     /// As text.
     pub fn text(self) -> String {
-        format!("{:032x}-{}", self.sum, self.count)
+        format!("{:032x}-{}", self.sum(), self.count)
     }
 }
 
-/// Eight bytes for an id: a number as it is, text as a hash.
-fn short(id: &Value) -> u64 {
-    id.as_u64().unwrap_or_else(|| {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&blake3::hash(id_text(id).as_bytes()).as_bytes()[..8]);
-        u64::from_le_bytes(bytes)
-    })
+/// Ids seen so far. Numbers are kept as compressed sets, since a slice may have millions; of any other id, sixteen
+/// bytes of its hash.
+#[derive(Default)]
+struct Seen {
+    numbers: RoaringTreemap,
+    others: HashSet<[u8; 16]>,
+}
+
+impl Seen {
+    /// Says whether an id is new. `7` and `"7"` are one id, as they are in the lake.
+    fn insert(&mut self, id: &str) -> bool {
+        // Only what a number is written like, or `07` and `7` would be one.
+        if let Some(number) = id.parse::<u64>().ok().filter(|number| number.to_string() == id) {
+            return self.numbers.insert(number);
+        }
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&blake3::hash(id.as_bytes()).as_bytes()[..16]);
+        self.others.insert(bytes)
+    }
+}
+
+/// The first rows of a slice that is not whole yet, in files.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Begun {
+    /// Run that asked for them.
+    pub run_id: String,
+    /// Files they are in.
+    pub adds: Vec<Add>,
+    /// Hash of what they hold.
+    pub hash: ContentHash,
+    /// Rows in them.
+    pub row_count: i64,
 }
 
 /// Rows of one slice, not yet landed.
@@ -90,8 +125,11 @@ pub struct Landing {
     run_id: String,
     held: Vec<RecordBatch>,
     held_bytes: usize,
+    largest_held_bytes: usize,
     spilled: Option<Writer>,
-    seen: HashSet<u64>,
+    /// Files that are closed.
+    closed: Vec<Add>,
+    seen: Seen,
     hash: ContentHash,
     /// Rows so far.
     pub row_count: i64,
@@ -106,11 +144,12 @@ pub enum Landed {
 }
 
 impl Landing {
-    /// For a slice of `table`.
+    /// For a slice of `table`. More than `largest_held_bytes` go to a file of its own, which is dropped if nothing
+    /// changed.
     ///
     /// # Errors
     /// Never: the columns are fixed.
-    pub fn new(lake: &Lake, table: &str, slice_key: String, run_id: &str) -> Result<Self> {
+    pub fn new(lake: &Lake, table: &str, slice_key: String, run_id: &str, largest_held_bytes: usize) -> Result<Self> {
         Ok(Self {
             lake: lake.clone(),
             table: table.to_owned(),
@@ -119,36 +158,88 @@ impl Landing {
             run_id: run_id.to_owned(),
             held: Vec::new(),
             held_bytes: 0,
+            largest_held_bytes,
             spilled: None,
-            seen: HashSet::new(),
+            closed: Vec::new(),
+            seen: Seen::default(),
             hash: ContentHash::default(),
             row_count: 0,
         })
     }
 
-    /// Takes a page's records; says which one came before, if any did.
+    /// Goes on with what another run began: the rest of the slice is landed in its name.
+    ///
+    /// # Errors
+    /// When its files cannot be read.
+    pub async fn resume(mut self, begun: &Begun, memory_bytes: u64) -> Result<Self> {
+        let context = session::new(memory_bytes, 1)?;
+        session::register_store(&context, &self.lake)?;
+        let table_url = self.lake.table_url("source", &self.table)?;
+        let rows = context.read_table(staging::provider(&table_url, &self.columns.arrow, &begun.adds)?)?;
+        let mut ids = rows.select(vec![ident("recordId")])?.execute_stream().await?;
+        while let Some(batch) = ids.try_next().await? {
+            let ids = batch.column(0).as_string_opt::<i32>().context("record ids are not text")?;
+            for id in ids.iter().flatten() {
+                self.seen.insert(id);
+            }
+        }
+        self.run_id.clone_from(&begun.run_id);
+        self.closed.clone_from(&begun.adds);
+        self.hash = begun.hash;
+        self.row_count = begun.row_count;
+        Ok(self)
+    }
+
+    /// Closes the files in hand, so that another run could go on from here; none where all rows are still held.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub async fn begun(&mut self) -> Result<Option<Begun>> {
+        let Some(mut writer) = self.spilled.take() else { return Ok(None) };
+        for batch in self.held.drain(..) {
+            writer.write(&batch).await?;
+        }
+        self.held_bytes = 0;
+        self.closed.extend(writer.close().await?);
+        let (adds, hash, row_count) = (self.closed.clone(), self.hash, self.row_count);
+        Ok(Some(Begun { run_id: self.run_id.clone(), adds, hash, row_count }))
+    }
+
+    /// Run in whose name the rows are landed.
+    pub fn run_id(&self) -> &str {
+        &self.run_id
+    }
+
+    /// Takes records of a page, the first of which is its `ordinal`th; says which one came before, if any did.
     ///
     /// # Errors
     /// When rows have to go to a file and it cannot be written.
-    pub async fn take(&mut self, page: i32, records: &[Record<'_>], at: Timestamp) -> Result<Option<String>> {
+    pub async fn take(
+        &mut self,
+        page: i32,
+        ordinal: usize,
+        records: &[Record],
+        at: Timestamp,
+    ) -> Result<Option<String>> {
         let ids: Vec<String> = records.iter().map(|record| id_text(&record.id)).collect();
         for (id, record) in ids.iter().zip(records) {
-            if !self.seen.insert(short(&record.id)) {
+            if !self.seen.insert(id) {
                 return Ok(Some(id.clone()));
             }
             self.hash.add(id, &record.hash);
         }
         let count = records.len();
         self.row_count += i64::try_from(count)?;
+        let first = i32::try_from(ordinal)?;
         let batch = RecordBatch::try_new(
             self.columns.arrow.clone(),
             vec![
                 Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&self.slice_key, count))),
                 Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&self.run_id, count))),
                 Arc::new(Int32Array::from_value(page, count)),
-                Arc::new(Int32Array::from_iter_values(0..i32::try_from(count)?)),
+                Arc::new(Int32Array::from_iter_values(first..first + i32::try_from(count)?)),
                 Arc::new(StringArray::from_iter_values(&ids)),
-                Arc::new(StringArray::from_iter_values(records.iter().map(|record| record.payload))),
+                Arc::new(StringArray::from_iter_values(records.iter().map(|record| record.payload.get()))),
                 Arc::new(StringArray::from_iter_values(
                     records.iter().map(|record| record.hash.to_hex()[..32].to_owned()),
                 )),
@@ -157,7 +248,7 @@ impl Landing {
         )?;
         self.held_bytes += batch.get_array_memory_size();
         self.held.push(batch);
-        if self.held_bytes > LARGEST_HELD_BYTES {
+        if self.held_bytes > self.largest_held_bytes {
             let writer = match &mut self.spilled {
                 Some(writer) => writer,
                 None => {
@@ -173,6 +264,11 @@ impl Landing {
         Ok(None)
     }
 
+    /// What was taken, where it is little enough to be held.
+    pub fn held(&self) -> Option<&[RecordBatch]> {
+        (self.spilled.is_none() && self.closed.is_empty()).then_some(self.held.as_slice())
+    }
+
     /// Hash of what was taken.
     pub fn content_hash(&self) -> String {
         self.hash.text()
@@ -182,16 +278,21 @@ impl Landing {
     ///
     /// # Errors
     /// When the last rows cannot be written.
-    pub async fn keep(self) -> Result<Landed> {
-        match self.spilled {
-            None => Ok(Landed::Held(self.held)),
-            Some(mut writer) => {
-                for batch in &self.held {
-                    writer.write(batch).await?;
-                }
-                Ok(Landed::Spilled(writer.close().await?))
+    pub async fn keep(mut self) -> Result<Landed> {
+        if self.spilled.is_none() && self.closed.is_empty() {
+            return Ok(Landed::Held(self.held));
+        }
+        if !self.held.is_empty() {
+            let store = self.lake.log_store("source", &self.table)?;
+            let writer = self.spilled.get_or_insert_with(|| Writer::new(&store, &self.columns, RowGroup::Wide));
+            for batch in &self.held {
+                writer.write(batch).await?;
             }
         }
+        if let Some(writer) = self.spilled {
+            self.closed.extend(writer.close().await?);
+        }
+        Ok(Landed::Spilled(self.closed))
     }
 
     /// Forgets the rows: the slice is as it was, or not complete.
@@ -200,8 +301,10 @@ impl Landing {
     /// When the table's folder cannot be reached.
     pub async fn drop_rows(self) -> Result<()> {
         if let Some(writer) = self.spilled {
-            let adds = writer.close().await?;
-            discard(&self.lake.log_store("source", &self.table)?, &adds).await;
+            writer.abort().await;
+        }
+        if !self.closed.is_empty() {
+            discard(&self.lake.log_store("source", &self.table)?, &self.closed).await;
         }
         Ok(())
     }

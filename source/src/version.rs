@@ -34,6 +34,8 @@ pub struct Version {
     pub run_id: String,
     /// Run whose rows are its content; none if it never was complete.
     pub content_run_id: Option<String>,
+    /// Set where only what changed was asked for: run whose rows are the whole listing these rows override.
+    pub base_run_id: Option<String>,
     /// Why it is not complete, or why it is empty.
     pub reason: Option<String>,
     /// When it was walked, UTC.
@@ -55,6 +57,7 @@ pub fn columns() -> Result<TableSchema> {
         text("contentHash"),
         text("runId"),
         text("contentRunId"),
+        text("baseRunId"),
         text("reason"),
         Field::new("walkedAt", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true),
     ]))
@@ -107,9 +110,31 @@ impl Versions {
         })
     }
 
+    /// The newest version of a slice before this run, where its content is known and in sight.
+    pub fn settled(&self, table: &str, key: &str) -> Option<&Version> {
+        let before = self.before(table, key)?;
+        (before.status == "complete" && before.content_run_id.is_some() && before.reason.is_none()).then_some(before)
+    }
+
     /// A slice was walked to its end.
     pub fn complete(&mut self, walked: &Walked) {
         let before = self.before(&walked.resource, &walked.slice_key);
+        if walked.is_partial {
+            let Some(before) = before.filter(|_| walked.row_count > 0) else { return };
+            let base_run_id = before.base_run_id.clone().or_else(|| before.content_run_id.clone());
+            let version = Version {
+                release: self.release,
+                row_count: Some(walked.row_count),
+                content_hash: None,
+                run_id: walked.run_id.clone(),
+                content_run_id: Some(walked.run_id.clone()),
+                base_run_id,
+                walked_at: walked.walked_at.to_string(),
+                ..before.clone()
+            };
+            self.found.push(version);
+            return;
+        }
         let is_same = self.is_same(&walked.resource, &walked.slice_key, &walked.content_hash);
         let content_run_id = match before {
             Some(before) if is_same && before.status == "complete" => return,
@@ -125,6 +150,7 @@ impl Versions {
             content_hash: Some(walked.content_hash.clone()),
             run_id: walked.run_id.clone(),
             content_run_id,
+            base_run_id: None,
             reason: None,
             walked_at: walked.walked_at.to_string(),
         });
@@ -145,6 +171,7 @@ impl Versions {
             content_hash: before.and_then(|before| before.content_hash.clone()),
             run_id: self.run_id.clone(),
             content_run_id: before.and_then(|before| before.content_run_id.clone()),
+            base_run_id: before.and_then(|before| before.base_run_id.clone()),
             reason: Some(reason.to_owned()),
             walked_at: Timestamp::now().to_string(),
         });
@@ -163,6 +190,7 @@ impl Versions {
             content_hash: None,
             run_id: self.run_id.clone(),
             content_run_id: Some(self.run_id.clone()),
+            base_run_id: None,
             reason: Some("its parent is no longer listed".to_owned()),
             walked_at: Timestamp::now().to_string(),
             ..before.clone()
@@ -175,6 +203,23 @@ impl Versions {
     pub fn below(&self, table: &str, key: &str) -> Vec<String> {
         let keys = self.known.get(table).into_iter().flat_map(BTreeMap::keys);
         keys.filter(|below| key.is_empty() || crate::slice::is_below(key, below)).cloned().collect()
+    }
+
+    /// Tables that had rows before this run and have none after it.
+    pub fn emptied(&self) -> Vec<String> {
+        let mut newest: BTreeMap<(&str, &str), &Version> = BTreeMap::new();
+        for version in self.known.values().flat_map(BTreeMap::values).chain(&self.found) {
+            newest.insert((&version.resource, &version.slice_key), version);
+        }
+        let has_rows = |version: &Version| version.row_count.is_some_and(|count| count > 0);
+        let mut tables: Vec<String> = self
+            .known
+            .iter()
+            .filter(|(_, slices)| slices.values().any(has_rows))
+            .map(|(table, _)| table.clone())
+            .collect();
+        tables.retain(|table| !newest.values().any(|version| version.resource == *table && has_rows(version)));
+        tables
     }
 
     /// What this run adds.
@@ -195,6 +240,7 @@ mod tests {
             content_hash: hash.into(),
             row_count: 2,
             walked_at: Timestamp::UNIX_EPOCH,
+            is_partial: false,
             parents: Vec::new(),
         }
     }
@@ -232,6 +278,31 @@ mod tests {
         assert!(second.found.is_empty());
         second.complete(&walked("b", "r2"));
         assert_eq!(second.found[0].content_run_id.as_deref(), Some("r2"));
+    }
+
+    #[test]
+    fn what_changed_overrides_the_listing_it_is_based_on() {
+        let mut first = Versions::new(Known::new(), 1, "r1");
+        first.complete(&walked("a", "r1"));
+        let mut second = Versions::new(after(&first), 2, "r2");
+        second.complete(&Walked { is_partial: true, ..walked("-", "r2") });
+        assert_eq!(second.found[0].content_run_id.as_deref(), Some("r2"));
+        assert_eq!(second.found[0].base_run_id.as_deref(), Some("r1"));
+        let mut third = Versions::new(after(&second), 3, "r3");
+        third.complete(&Walked { is_partial: true, row_count: 0, ..walked("-", "r3") });
+        assert!(third.found.is_empty(), "nothing changed is no news");
+        third.complete(&walked("a", "r3"));
+        assert_eq!(third.found[0].base_run_id, None, "a whole listing stands for itself");
+    }
+
+    #[test]
+    fn a_table_that_had_rows_and_has_none_is_noticed() {
+        let mut first = Versions::new(Known::new(), 1, "r1");
+        first.complete(&walked("a", "r1"));
+        let mut second = Versions::new(after(&first), 2, "r2");
+        assert!(second.emptied().is_empty());
+        second.complete(&Walked { row_count: 0, ..walked("b", "r2") });
+        assert_eq!(second.emptied(), ["dimRelease"]);
     }
 
     #[test]

@@ -1,58 +1,86 @@
-//! The walk: depth first through the resource tree, one slice after the other, one page after the other.
+//! The walk: depth first through the resource tree. Slices may be under way at once, but they are taken in one order,
+//! the order of a walk that asks for one after the other, so that rows, files and hashes are the same.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use deltalake::kernel::Add;
-use futures::future::BoxFuture;
-use indicatif::ProgressBar;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use spectra_common::failure::{Exit, failure, one_line};
 use spectra_common::log::{Appender, SliceRow};
 use spectra_common::run::{Run, stopped};
 use spectra_common::staging::{RowGroup, Writer};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinHandle;
 use tracing::warn;
 
-use crate::client::{Client, Cost, Refusal};
-use crate::journal::{self, Parent, Unfinished, Walked};
-use crate::page::{self, Ids};
-use crate::slice::{self, Landed, Landing, record_columns};
-use crate::spec::{self, Resource, Spec, fill, id_text};
+use crate::current::Current;
+use crate::fetch::{End, Fetched, Fetcher, Job, Origin};
+use crate::journal::{self, Half, Kept, Unfinished, Walked};
+use crate::parents::Parents;
+use crate::progress::Progress;
+use crate::skip::{Decision, Pasts, decide};
+use crate::slice::{ContentHash, Landed, Landing, record_columns};
+use crate::spec::{Resource, Spec};
+use crate::tree::{self, Jobs, Scope};
 use crate::version::{Known, Versions};
 
 /// Rows held back for all slices together before they are kept.
 const LARGEST_PENDING_ROWS: i64 = 64 * 1024;
 
+/// Slices that may be under way or waiting to be taken, for each that may be asked for at once: the ones behind a long
+/// one go on meanwhile.
+const SLICES_AHEAD: usize = 4;
+
 /// What a walk is asked to do.
 pub struct Request {
-    /// The API.
-    pub spec: Arc<Spec>,
-    /// The conversation with it.
-    pub client: Client,
-    /// Rows per page, where not the pager's own default.
-    pub page_size: Option<usize>,
-    /// Ids of the scope to walk; empty for all.
-    pub scope: HashSet<String>,
-    /// Longest time between two points a killed run can be gone on from.
-    pub checkpoint: Duration,
+    /// Asks for slices.
+    pub fetcher: Arc<Fetcher>,
+    /// Slices to ask for at once.
+    pub concurrency: usize,
+    /// What to walk of the tree.
+    pub scope: Arc<Scope>,
+    /// Slices that are not whole yet, to be kept.
+    pub halves: UnboundedReceiver<Half>,
     /// What must be the same for an unfinished walk to be gone on with.
     pub fingerprint: String,
+    /// Whether everything is asked for, whatever is known.
+    pub is_full: bool,
+    /// How long slices below what has ended are left alone.
+    pub recheck_closed: Option<SignedDuration>,
+    /// Tables that may become empty.
+    pub may_be_empty: HashSet<String>,
+}
+
+/// What is known before a walk.
+pub struct Before {
+    /// Versions of slices.
+    pub known: Known,
+    /// What an unfinished walk left.
+    pub unfinished: Unfinished,
+    /// The last good walks.
+    pub pasts: Pasts,
+    /// What the lake holds.
+    pub current: Current,
 }
 
 /// A walk under way.
 pub struct Walk {
     run: Arc<Run>,
+    spec: Arc<Spec>,
     request: Request,
     unfinished: Unfinished,
+    pasts: Pasts,
+    current: Current,
     /// Versions of slices, old and new.
     pub versions: Versions,
+    frames: Vec<Frame>,
+    ahead: usize,
     writers: BTreeMap<String, Writer>,
     pending_rows: i64,
-    fresh: BTreeMap<String, Vec<Add>>,
-    fresh_rows: Vec<SliceRow>,
-    fresh_walked: Vec<Walked>,
+    fresh: Kept,
     kept_at: Instant,
     journal: Appender,
     /// Files of every slice that changed, by table.
@@ -60,53 +88,90 @@ pub struct Walk {
     touched: HashSet<(String, String)>,
     /// Walks by outcome.
     pub outcomes: BTreeMap<String, i64>,
-    /// Requests sent.
-    pub request_count: i64,
     /// Slices that could not be read, named.
     pub warnings: Vec<String>,
-    bar: ProgressBar,
+    progress: Progress,
 }
 
-/// How one slice ended.
-enum End {
-    Complete(Walked, &'static str),
-    Forbidden,
-    Failed(String),
+/// Slices below one parent, or the roots.
+struct Frame {
+    /// Begun, in order.
+    begun: VecDeque<Begun>,
+    /// Not begun.
+    rest: Jobs,
+}
+
+/// A slice that has been begun.
+enum Begun {
+    /// Walked by a run that did not end well.
+    Resumed(Job, Walked),
+    /// Not asked for, for a reason.
+    Skipped(Job, String),
+    /// Known to be empty, for a reason.
+    Empty(Job, String),
+    /// Being asked for.
+    Asked(Job, Task),
+    /// It could not be begun.
+    Broken(anyhow::Error),
+}
+
+/// A slice being asked for, which is given up with the walk.
+struct Task(JoinHandle<Result<Fetched>>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Walk {
     /// Ready to begin, or to go on where another run stopped.
-    pub fn new(run: Arc<Run>, request: Request, known: Known, unfinished: Unfinished, release: i64) -> Self {
-        let bar = run.progress.bar("source", None);
+    pub fn new(run: Arc<Run>, request: Request, before: Before, release: i64) -> Self {
+        let spec = request.fetcher.spec.clone();
+        let progress = Progress::new(&run.progress, &spec, &before.known);
         let journal = Appender::new(&run.lake, "slice");
+        let ahead = if request.concurrency > 1 { request.concurrency * SLICES_AHEAD } else { 1 };
         Self {
-            versions: Versions::new(known, release, &run.id),
-            staged: unfinished.staged.clone(),
-            unfinished,
+            versions: Versions::new(before.known, release, &run.id),
+            staged: before.unfinished.staged.clone(),
+            unfinished: before.unfinished,
+            pasts: before.pasts,
+            current: before.current,
+            frames: Vec::new(),
+            ahead,
             run,
+            spec,
             request,
             writers: BTreeMap::new(),
             pending_rows: 0,
-            fresh: BTreeMap::new(),
-            fresh_rows: Vec::new(),
-            fresh_walked: Vec::new(),
+            fresh: Kept::default(),
             kept_at: Instant::now(),
             journal,
             touched: HashSet::new(),
             outcomes: BTreeMap::new(),
-            request_count: 0,
             warnings: Vec::new(),
-            bar,
+            progress,
+        }
+    }
+
+    /// Requests sent so far.
+    pub fn request_count(&self) -> i64 {
+        match &self.request.fetcher.origin {
+            Origin::Api(client) => client.request_count(),
+            Origin::Files(_) => 0,
         }
     }
 
     /// Walks everything. What is complete is kept, whatever the end.
     ///
     /// # Errors
-    /// When the API is unavailable, refuses the credentials, or the run is asked to stop.
+    /// When the API is unavailable, refuses the credentials, the run is asked to stop, or the walk has too many holes
+    /// to be published.
     pub async fn go(&mut self) -> Result<()> {
-        let result = self.roots().await;
-        self.bar.finish_and_clear();
+        let result = self.all().await;
+        // Those ahead are given up before anything is said about them.
+        self.frames.clear();
+        self.progress.finish();
         if result.is_ok() {
             self.find_gone();
         }
@@ -117,119 +182,248 @@ impl Walk {
                 Err(error)
             }
             (Err(error), Ok(())) => Err(error),
-            (Ok(()), kept) => kept,
+            (Ok(()), kept) => kept.and_then(|()| self.gate()),
         }
     }
 
-    async fn roots(&mut self) -> Result<()> {
-        self.probe().await?;
-        let spec = self.request.spec.clone();
-        for resource in spec.roots() {
-            self.slice(resource, Ids::new()).await?;
-        }
-        Ok(())
-    }
-
-    async fn probe(&mut self) -> Result<()> {
-        let Some(path) = self.request.spec.probe.clone() else { return Ok(()) };
-        let url = self.request.client.url(&path, &[]);
-        let mut cost = Cost::default();
-        let answer = self.request.client.get(&self.run, &url, &mut cost).await;
-        self.request_count += cost.request_count;
-        let hint = format!("check --api-url: it must be the root of a {} server", self.request.spec.name);
-        match answer {
-            Ok(answer) if serde_json::from_slice::<serde_json::Value>(&answer.body).is_ok() => Ok(()),
-            Ok(_) => Err(failure(
-                Exit::Configuration,
-                format!("asking {url}: the answer is not JSON but a web page or empty"),
-                hint,
-            )),
-            Err(Refusal::Run(error)) => Err(error),
-            Err(Refusal::Forbidden) => Err(failure(
-                Exit::NotAuthorised,
-                format!("asking {url}: 403, the credentials are not allowed to use this API"),
-                "check the rights of the user the token belongs to",
-            )),
-            Err(Refusal::Slice(message)) => Err(failure(Exit::Configuration, message, hint)),
-        }
-    }
-
-    fn slice<'a>(&'a mut self, resource: &'a Resource, ids: Ids) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move {
+    async fn all(&mut self) -> Result<()> {
+        self.frames.push(Frame { begun: VecDeque::new(), rest: tree::roots(&self.spec) });
+        while let Some(begun) = self.next() {
             if self.run.stop.is_cancelled() {
                 return Err(stopped());
             }
-            let table = resource.table.clone().context("a resource without a table was walked")?;
-            let key = slice::key(&ids);
-            self.bar.inc(1);
-            self.bar.set_message(format!("{table} {key}"));
-            self.touched.insert((table.clone(), key.clone()));
-            let end = match self.unfinished.walked.remove(&(table.clone(), key.clone())) {
-                Some(walked) => {
-                    self.log(SliceRow {
-                        resource: table.clone(),
-                        slice_key: key.clone(),
-                        outcome: "resumed".to_owned(),
-                        row_count: walked.row_count,
-                        content_hash: Some(walked.content_hash.clone()),
-                        message: Some(format!("walked by run {}", walked.run_id)),
-                        walked_at: walked.walked_at.to_string(),
-                        ..SliceRow::default()
-                    });
-                    End::Complete(walked, "resumed")
-                }
-                None => self.walk(resource, &table, &key, &ids).await?,
-            };
-            match end {
-                End::Complete(walked, outcome) => {
-                    self.versions.complete(&walked);
-                    let parents = walked.parents.clone();
-                    if outcome != "resumed" {
-                        self.fresh_walked.push(walked);
-                    }
-                    self.keep_if_due().await?;
-                    self.children(resource, &ids, parents).await
-                }
-                End::Forbidden => self.unseen(resource, &table, &key, "forbidden", "403: the token may not see it"),
-                End::Failed(reason) => self.unseen(resource, &table, &key, "failed", &reason),
-            }
-        })
+            self.take(begun).await?;
+        }
+        Ok(())
     }
 
-    async fn children(&mut self, resource: &Resource, ids: &Ids, parents: Vec<Parent>) -> Result<()> {
-        let spec = self.request.spec.clone();
-        let Some(key) = &resource.key else { return Ok(()) };
-        for parent in parents {
-            if spec.scope.as_ref() == Some(key)
-                && !self.request.scope.is_empty()
-                && !self.request.scope.contains(&id_text(&parent.id))
-            {
-                continue;
-            }
-            let mut below = ids.clone();
-            below.push((key.clone(), parent.id));
-            for child in spec.children(&resource.name) {
-                if child.inside.is_none() {
-                    self.slice(child, below.clone()).await?;
-                    continue;
+    /// The next slice in order, once as many as allowed have been begun.
+    fn next(&mut self) -> Option<Begun> {
+        loop {
+            let mut under_way: usize = self.frames.iter().map(|frame| frame.begun.len()).sum();
+            for at in (0..self.frames.len()).rev() {
+                while under_way < self.ahead {
+                    let Some(job) = self.frames[at].rest.next() else { break };
+                    let begun = self.begin(job);
+                    self.frames[at].begun.push_back(begun);
+                    under_way += 1;
                 }
-                let Some(child_key) = &child.key else { continue };
-                let inside = parent.inside.iter().find(|(name, _)| name == &child.name);
-                for id in inside.iter().flat_map(|(_, list)| list) {
-                    let mut deeper = below.clone();
-                    deeper.push((child_key.clone(), id.clone()));
-                    for grandchild in spec.children(&child.name) {
-                        self.slice(grandchild, deeper.clone()).await?;
-                    }
+            }
+            let frame = self.frames.last_mut()?;
+            match frame.begun.pop_front() {
+                Some(begun) => return Some(begun),
+                None => {
+                    self.frames.pop();
                 }
             }
         }
+    }
+
+    fn begin(&mut self, job: Result<Job>) -> Begun {
+        let mut job = match job {
+            Ok(job) => job,
+            Err(error) => return Begun::Broken(error),
+        };
+        let slice = (job.table().to_owned(), job.key());
+        if let Some(walked) = self.unfinished.walked.remove(&slice) {
+            return Begun::Resumed(job, walked);
+        }
+        // Only a content that is there and in sight may stay as it is.
+        let is_settled = !self.request.is_full && self.versions.settled(&slice.0, &slice.1).is_some();
+        let past = self.pasts.get(&slice).filter(|_| is_settled);
+        match decide(&job.resource, &job.lineage, past, self.run.started_at, self.request.recheck_closed) {
+            Decision::Walk => {}
+            Decision::Since(since) => job.since = Some(since),
+            Decision::Skip(reason) => return Begun::Skipped(job, reason),
+            Decision::Empty(reason) => return Begun::Empty(job, reason),
+        }
+        if job.since.is_none() {
+            job.half = self.unfinished.halves.remove(&slice);
+        }
+        let task = tokio::spawn(self.request.fetcher.clone().fetch(job.clone()));
+        Begun::Asked(job, Task(task))
+    }
+
+    async fn take(&mut self, begun: Begun) -> Result<()> {
+        let (job, walked, parents) = match begun {
+            Begun::Broken(error) => return Err(error),
+            Begun::Resumed(job, mut walked) => {
+                self.log(SliceRow {
+                    row_count: walked.row_count,
+                    content_hash: Some(walked.content_hash.clone()),
+                    message: Some(format!("walked by run {}", walked.run_id)),
+                    walked_at: walked.walked_at.to_string(),
+                    ..row(&job, "resumed")
+                });
+                let parents = Parents::of(std::mem::take(&mut walked.parents));
+                (job, walked, parents)
+            }
+            Begun::Skipped(job, reason) => {
+                self.skip(&job, &reason);
+                return Ok(());
+            }
+            Begun::Empty(job, reason) => {
+                let walked = Walked {
+                    resource: job.table().to_owned(),
+                    slice_key: job.key(),
+                    run_id: self.run.id.clone(),
+                    content_hash: ContentHash::default().text(),
+                    row_count: 0,
+                    walked_at: Timestamp::now(),
+                    is_partial: false,
+                    parents: Vec::new(),
+                };
+                let is_same = self.versions.is_same(&walked.resource, &walked.slice_key, &walked.content_hash);
+                let outcome = if is_same { "unchanged" } else { "complete" };
+                let content_hash = Some(walked.content_hash.clone());
+                self.log(SliceRow { content_hash, message: Some(reason), ..row(&job, outcome) });
+                self.fresh.walked.push(walked.clone());
+                (job, walked, Parents::default())
+            }
+            Begun::Asked(job, task) => {
+                let fetched = self.fetched(task).await?;
+                match self.land(&job, fetched).await? {
+                    Some((walked, parents)) => (job, walked, parents),
+                    None => return Ok(()),
+                }
+            }
+        };
+        self.touched.insert((walked.resource.clone(), walked.slice_key.clone()));
+        self.versions.complete(&walked);
+        self.keep_if_due().await?;
+        let rest = tree::below(&self.spec, &self.request.scope, &job, parents, self.run.started_at)?;
+        self.frames.push(Frame { begun: VecDeque::new(), rest });
         Ok(())
+    }
+
+    /// Waits for a slice, and keeps what slices that are not whole yet have so far.
+    async fn fetched(&mut self, mut task: Task) -> Result<Fetched> {
+        loop {
+            tokio::select! {
+                ended = &mut task.0 => return ended.context("a slice was given up")?,
+                Some(half) = self.request.halves.recv() => {
+                    self.fresh.halves.push(half);
+                    self.keep().await?;
+                }
+            }
+        }
+    }
+
+    /// Lands what became of a slice; says what lies below it, if it is complete.
+    async fn land(&mut self, job: &Job, fetched: Fetched) -> Result<Option<(Walked, Parents)>> {
+        let Fetched { walked_at, duration_ms, tally, end } = fetched;
+        let table = job.table().to_owned();
+        let slice_key = job.key();
+        let mut row = SliceRow {
+            request_count: tally.cost.request_count,
+            page_count: tally.page_count,
+            byte_count: tally.cost.byte_count,
+            declared_total: tally.total,
+            duration_ms,
+            http_status: tally.cost.status.map(i32::from),
+            walked_at: walked_at.to_string(),
+            ..row(job, "complete")
+        };
+        let (landing, parents) = match end {
+            End::Complete(landing, parents) => (landing, parents),
+            End::Forbidden(reason) => {
+                self.log(SliceRow { outcome: "forbidden".to_owned(), message: Some(reason.clone()), ..row });
+                self.unseen(&job.resource, &table, &slice_key, "forbidden", &reason)?;
+                return Ok(None);
+            }
+            End::Failed(reason) => {
+                self.log(SliceRow { outcome: "failed".to_owned(), message: Some(reason.clone()), ..row });
+                self.unseen(&job.resource, &table, &slice_key, "failed", &reason)?;
+                return Ok(None);
+            }
+        };
+        let content_hash = landing.content_hash();
+        let run_id = landing.run_id().to_owned();
+        let row_count = landing.row_count;
+        let is_partial = job.since.is_some();
+        let is_same = match (is_partial, landing.held()) {
+            (false, _) => self.versions.is_same(&table, &slice_key, &content_hash),
+            (true, Some(records)) if row_count > 0 => self.current.holds(&table, &slice_key, records).await?,
+            (true, _) => row_count == 0,
+        };
+        // What is there already is no news, however often the overlap brings it.
+        let row_count = if is_partial && is_same { 0 } else { row_count };
+        if is_partial {
+            row.message = job.since.map(|since| format!("only what changed since {since}"));
+        }
+        row.row_count = landing.row_count;
+        row.content_hash = (!is_partial).then(|| content_hash.clone());
+        row.outcome = match (is_partial, is_same) {
+            (true, _) => "partial",
+            (false, true) => "unchanged",
+            (false, false) => "complete",
+        }
+        .to_owned();
+        if is_same {
+            landing.drop_rows().await?;
+        } else {
+            self.write(&table, landing).await?;
+        }
+        self.log(row);
+        let few = parents.few().map(<[_]>::to_vec);
+        let is_resumable = few.is_some();
+        let mut walked = Walked {
+            resource: table,
+            slice_key,
+            run_id,
+            content_hash,
+            row_count,
+            walked_at,
+            is_partial,
+            parents: few.unwrap_or_default(),
+        };
+        if is_resumable {
+            self.fresh.walked.push(walked.clone());
+        }
+        walked.parents.clear();
+        Ok(Some((walked, parents)))
+    }
+
+    /// Writes the rows of a changed slice.
+    async fn write(&mut self, table: &str, landing: Landing) -> Result<()> {
+        let row_count = landing.row_count;
+        match landing.keep().await? {
+            Landed::Spilled(adds) => self.fresh.staged.entry(table.to_owned()).or_default().extend(adds),
+            Landed::Held(batches) => {
+                if !self.writers.contains_key(table) {
+                    let store = self.run.lake.log_store("source", table)?;
+                    self.writers.insert(table.to_owned(), Writer::new(&store, &record_columns()?, RowGroup::Wide));
+                }
+                let writer = self.writers.get_mut(table).context("a writer has gone")?;
+                for batch in &batches {
+                    writer.write(batch).await?;
+                }
+                self.pending_rows += row_count;
+            }
+        }
+        Ok(())
+    }
+
+    /// A slice that is not asked for stays as it is, and so does all that lies below it.
+    fn skip(&mut self, job: &Job, reason: &str) {
+        self.log(SliceRow { message: Some(reason.to_owned()), ..row(job, "skipped") });
+        let (table, key) = (job.table().to_owned(), job.key());
+        for (table, below) in self.below(&job.resource, &key) {
+            self.log(SliceRow {
+                resource: table.clone(),
+                slice_key: below.clone(),
+                message: Some(format!("lies below {key}: {reason}")),
+                ..row(job, "skipped")
+            });
+            self.touched.insert((table, below));
+        }
+        self.touched.insert((table, key));
     }
 
     /// A slice that cannot be seen keeps its rows and its age, and so does all that lies below it.
     fn unseen(&mut self, resource: &Resource, table: &str, key: &str, status: &str, reason: &str) -> Result<()> {
-        let is_root = resource.parent.is_none() && self.request.spec.children(&resource.name).next().is_some();
+        self.touched.insert((table.to_owned(), key.to_owned()));
+        let is_root = resource.parent.is_none() && self.spec.children(&resource.name).next().is_some();
         if is_root {
             let exit = if status == "forbidden" { Exit::NotAuthorised } else { Exit::DataRefused };
             return Err(failure(
@@ -242,14 +436,7 @@ impl Walk {
         warn!(resource = table, slice = key, "{sentence}");
         self.warnings.push(sentence);
         self.versions.unseen(table, key, status, reason);
-        let below: Vec<(String, String)> = self
-            .request
-            .spec
-            .tables_below(&resource.name)
-            .into_iter()
-            .flat_map(|table| self.versions.below(&table, key).into_iter().map(move |key| (table.clone(), key)))
-            .collect();
-        for (table, below) in below {
+        for (table, below) in self.below(resource, key) {
             self.versions.unseen(&table, &below, status, &format!("lies below {key}, which is {status}"));
             self.log(SliceRow {
                 resource: table.clone(),
@@ -264,12 +451,20 @@ impl Walk {
         Ok(())
     }
 
+    /// Known slices below one.
+    fn below(&self, resource: &Resource, key: &str) -> Vec<(String, String)> {
+        let tables = self.spec.tables_below(&resource.name).into_iter();
+        tables
+            .flat_map(|table| self.versions.below(&table, key).into_iter().map(move |key| (table.clone(), key)))
+            .collect()
+    }
+
     /// Slices known from before that nothing leads to any more are empty now.
     fn find_gone(&mut self) {
-        let tables: Vec<String> = self.request.spec.tables().map(ToOwned::to_owned).collect();
+        let tables: Vec<String> = self.spec.tables().map(ToOwned::to_owned).collect();
         for table in tables {
             for key in self.versions.below(&table, "") {
-                let is_outside = !self.request.scope.is_empty() && !self.in_scope(&key);
+                let is_outside = !self.request.scope.is_inside(&self.spec, &key);
                 if is_outside || self.touched.contains(&(table.clone(), key.clone())) {
                     continue;
                 }
@@ -287,165 +482,46 @@ impl Walk {
         }
     }
 
-    fn in_scope(&self, key: &str) -> bool {
-        let ids: Option<serde_json::Value> = serde_json::from_str(key).ok();
-        let scope = self.request.spec.scope.as_deref().unwrap_or_default();
-        ids.and_then(|ids| ids.get(scope).map(id_text)).is_some_and(|id| self.request.scope.contains(&id))
-    }
-
-    /// Walks one slice, page after page.
-    async fn walk(&mut self, resource: &Resource, table: &str, key: &str, ids: &Ids) -> Result<End> {
-        let clock = Instant::now();
-        let walked_at = Timestamp::now();
-        let mut landing = Landing::new(&self.run.lake, table, key.to_owned(), &self.run.id)?;
-        let mut tally = Tally::default();
-        let result = self.pages(resource, ids, &mut landing, &mut tally).await;
-        self.request_count += tally.cost.request_count;
-        let content_hash = landing.content_hash();
-        let row_count = landing.row_count;
-        let mut row = SliceRow {
-            run_id: String::new(),
-            resource: table.to_owned(),
-            slice_key: key.to_owned(),
-            outcome: String::new(),
-            request_count: tally.cost.request_count,
-            page_count: tally.page_count,
-            row_count,
-            byte_count: tally.cost.byte_count,
-            content_hash: None,
-            declared_total: tally.total,
-            duration_ms: i64::try_from(clock.elapsed().as_millis()).unwrap_or(i64::MAX),
-            http_status: tally.cost.status.map(i32::from),
-            message: None,
-            walked_at: walked_at.to_string(),
-        };
-        let end = match result {
-            Ok(parents) => {
-                let outcome = if self.versions.is_same(table, key, &content_hash) { "unchanged" } else { "complete" };
-                row.outcome = outcome.to_owned();
-                row.content_hash = Some(content_hash.clone());
-                if outcome == "complete" {
-                    self.land(table, landing).await?;
-                } else {
-                    landing.drop_rows().await?;
-                }
-                let run_id = self.run.id.clone();
-                let resource = table.to_owned();
-                End::Complete(
-                    Walked { resource, slice_key: key.to_owned(), run_id, content_hash, row_count, walked_at, parents },
-                    outcome,
-                )
-            }
-            Err(Refusal::Forbidden) => {
-                landing.drop_rows().await?;
-                row.outcome = "forbidden".to_owned();
-                End::Forbidden
-            }
-            Err(Refusal::Slice(reason)) => {
-                landing.drop_rows().await?;
-                row.outcome = "failed".to_owned();
-                row.message = Some(reason.clone());
-                End::Failed(reason)
-            }
-            Err(Refusal::Run(error)) => {
-                landing.drop_rows().await?;
-                return Err(error);
-            }
-        };
-        self.log(row);
-        Ok(end)
-    }
-
-    async fn pages(
-        &mut self,
-        resource: &Resource,
-        ids: &Ids,
-        landing: &mut Landing,
-        tally: &mut Tally,
-    ) -> std::result::Result<Vec<Parent>, Refusal> {
-        let spec = self.request.spec.clone();
-        let pager = spec.pager_of(resource)?;
-        let path = fill(resource.path.as_deref().unwrap_or_default(), ids, spec::segment);
-        let is_parent = spec.children(&resource.name).next().is_some();
-        let size = pager.map_or(usize::MAX, |pager| self.request.page_size.unwrap_or(pager.default_size));
-        let mut parents = Vec::new();
-        let mut offset = 0;
-        let mut first_before: Option<serde_json::Value> = None;
-        for number in 0.. {
-            let mut query: Vec<(String, String)> =
-                resource.query.iter().map(|(name, text)| (name.clone(), fill(text, ids, str::to_owned))).collect();
-            if let Some(pager) = pager {
-                query.push((pager.offset.clone(), offset.to_string()));
-                query.push((pager.size.clone(), size.to_string()));
-            }
-            let url = self.request.client.url(&path, &query);
-            let answer = self.request.client.get(&self.run, &url, &mut tally.cost).await?;
-            let named = |reason: String| Refusal::Slice(format!("asking {url}: {reason}"));
-            let page = page::read(&spec, resource, pager, ids, offset, &answer).map_err(named)?;
-            tally.page_count += 1;
-            tally.total = page.total.or(tally.total);
-            let first = page.records.first().map(|record| record.id.clone());
-            if first.is_some() && first == first_before {
-                return Err(named(format!(
-                    "the server ignored the offset: the page at row {offset} begins like the one before"
-                )));
-            }
-            first_before = first;
-            let at = Timestamp::now();
-            if let Some(id) = landing.take(number, &page.records, at).await? {
-                return Err(named(format!("record {id} came twice: rows moved while they were being listed")));
-            }
-            if is_parent {
-                parents.extend(
-                    page.records.iter().map(|record| Parent { id: record.id.clone(), inside: record.inside.clone() }),
-                );
-            }
-            let count = page.records.len();
-            // A server that lowered the page size says so, or its full pages would look like the last one.
-            if count == 0 || count < page.size.unwrap_or(size).min(size) {
-                break;
-            }
-            offset += count;
-            if self.run.stop.is_cancelled() {
-                return Err(Refusal::Run(stopped()));
-            }
+    /// Refuses to publish a walk that is too full of holes to be true.
+    fn gate(&self) -> Result<()> {
+        let kept = "nothing was published; what was walked is kept for the next run";
+        let count = |outcome: &str| self.outcomes.get(outcome).copied().unwrap_or(0);
+        let failed = count("failed");
+        let walked: i64 = self.outcomes.values().sum::<i64>() - count("gone") - count("skipped");
+        let gate = self.spec.gate;
+        if failed > i64::from(gate.failed_least) && failed * 100 > walked * i64::from(gate.failed_percent) {
+            let first =
+                self.warnings.iter().find(|warning| warning.contains(" is failed")).cloned().unwrap_or_default();
+            return Err(failure(
+                Exit::DataRefused,
+                format!(
+                    "{failed} of {walked} slices failed, more than the {} % that may; the first: {first}",
+                    gate.failed_percent
+                ),
+                format!("{kept}; see log.slice, and [gate] of the spec"),
+            ));
         }
-        match tally.total {
-            Some(total) if pager.is_some() && total != landing.row_count => {
-                Err(Refusal::Slice(format!("the server declared {total} rows and sent {}", landing.row_count)))
-            }
-            _ => Ok(parents),
-        }
-    }
-
-    /// Writes the rows of a changed slice.
-    async fn land(&mut self, table: &str, landing: Landing) -> Result<()> {
-        let row_count = landing.row_count;
-        match landing.keep().await? {
-            Landed::Spilled(adds) => self.fresh.entry(table.to_owned()).or_default().extend(adds),
-            Landed::Held(batches) => {
-                if !self.writers.contains_key(table) {
-                    let store = self.run.lake.log_store("source", table)?;
-                    self.writers.insert(table.to_owned(), Writer::new(&store, &record_columns()?, RowGroup::Wide));
-                }
-                let writer = self.writers.get_mut(table).context("a writer has gone")?;
-                for batch in &batches {
-                    writer.write(batch).await?;
-                }
-                self.pending_rows += row_count;
-            }
+        let mut emptied = self.versions.emptied();
+        emptied.retain(|table| !self.request.may_be_empty.contains(table));
+        if let Some(table) = emptied.first() {
+            return Err(failure(
+                Exit::DataRefused,
+                format!("nothing came for {}, where there was something before", emptied.join(" and ")),
+                format!("{kept}; if it is true, run again with --accept-empty {table}"),
+            ));
         }
         Ok(())
     }
 
     fn log(&mut self, mut row: SliceRow) {
         row.run_id.clone_from(&self.run.id);
+        self.progress.slice(&row, &self.request.fetcher.origin);
         *self.outcomes.entry(row.outcome.clone()).or_default() += 1;
-        self.fresh_rows.push(row);
+        self.fresh.rows.push(row);
     }
 
     async fn keep_if_due(&mut self) -> Result<()> {
-        if self.kept_at.elapsed() < self.request.checkpoint && self.pending_rows < LARGEST_PENDING_ROWS {
+        if self.kept_at.elapsed() < self.request.fetcher.checkpoint && self.pending_rows < LARGEST_PENDING_ROWS {
             return Ok(());
         }
         self.keep().await
@@ -455,26 +531,41 @@ impl Walk {
     async fn keep(&mut self) -> Result<()> {
         for (table, writer) in std::mem::take(&mut self.writers) {
             let adds = writer.close().await?;
-            self.fresh.entry(table).or_default().extend(adds);
+            self.fresh.staged.entry(table).or_default().extend(adds);
         }
         self.pending_rows = 0;
         self.kept_at = Instant::now();
-        let rows = std::mem::take(&mut self.fresh_rows);
-        let walked = std::mem::take(&mut self.fresh_walked);
-        let fresh = std::mem::take(&mut self.fresh);
-        for (table, adds) in &fresh {
+        let mut kept = std::mem::take(&mut self.fresh);
+        for (table, adds) in &kept.staged {
             self.staged.entry(table.clone()).or_default().extend(adds.iter().cloned());
         }
-        if rows.is_empty() {
+        if kept.rows.is_empty() && kept.halves.is_empty() {
             return Ok(());
         }
-        journal::keep(&mut self.journal, &self.run.id, &self.request.fingerprint, &rows, walked, &fresh).await
+        kept.learned = self.learned();
+        journal::keep(&mut self.journal, &self.run.id, &self.request.fingerprint, kept).await
+    }
+
+    /// What is known about how often servers may be asked: of this one what was found out now, of others as before.
+    fn learned(&self) -> BTreeMap<String, crate::pace::Learned> {
+        let mut learned = self.unfinished.learned.clone();
+        if let Origin::Api(client) = &self.request.fetcher.origin
+            && let Some(now) = client.pace.learned()
+        {
+            learned.insert(tree::host(client.base()), now);
+        }
+        learned
     }
 }
 
-#[derive(Default)]
-struct Tally {
-    cost: Cost,
-    page_count: i64,
-    total: Option<i64>,
+/// A row of `log.slice` about a slice, with nothing in it yet.
+fn row(job: &Job, outcome: &str) -> SliceRow {
+    SliceRow {
+        resource: job.table().to_owned(),
+        slice_key: job.key(),
+        outcome: outcome.to_owned(),
+        parent_version: job.lineage.version.clone(),
+        walked_at: Timestamp::now().to_string(),
+        ..SliceRow::default()
+    }
 }

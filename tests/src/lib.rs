@@ -1,3 +1,4 @@
-//! What the tests, the demonstration and the benchmark of SPECTRA stand on: a simulated test-management server.
+//! What the tests, the demonstration and the benchmark of SPECTRA stand on: simulated test-management servers.
 
+pub mod scale;
 pub mod simulator;

@@ -2,17 +2,26 @@
 //!
 //! - [`pipeline`]: six stages, the figures against the simulator's own truth, the second run, the next day
 //! - [`extraction`]: what the API does wrong, and what source makes of it
+//! - [`faults`]: everything that can go wrong with one slice, under every policy
+//! - [`planning`]: what a run expects of itself, against what it does
+//! - [`doctor`]: what a run depends on, looked at without a run
 //! - [`refusals`]: bad input gets a clear error, its exit code, and an unchanged lake
 //! - [`survival`]: killed, stopped, overtaken
 //! - [`recorded`]: bodies recorded from a real server, where they are at hand
 //! - [`golden`]: hand-made rows per model
+//! - [`scale`]: another API, by the example's spec and models
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what is wrong by failing")]
 
+mod doctor;
 mod extraction;
+mod faults;
 mod golden;
 mod pipeline;
+mod planning;
 mod recorded;
 mod refusals;
+mod scale;
 mod support;
 mod survival;
+mod walked;

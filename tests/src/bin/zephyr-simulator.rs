@@ -15,7 +15,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use spectra_tests::simulator::calendar::{DAY_MS, Day};
 use spectra_tests::simulator::faults::{FAULTS, Rule};
 use spectra_tests::simulator::server::serve_simulator;
-use spectra_tests::simulator::{Credentials, DEFAULT_CLOCK, Profile, Quirks, Simulator, SimulatorConfig, quirks};
+use spectra_tests::simulator::{
+    Allowance, AuthConfig, AuthKind, Credentials, DEFAULT_CLOCK, Profile, Quirks, RetryAfterForm, Simulator,
+    SimulatorConfig, quirks,
+};
 
 /// Serves a simulated Zephyr Enterprise server: seeded, with a clock that can be moved and faults on demand
 ///
@@ -36,6 +39,9 @@ struct Arguments {
     /// Executions at the start of the clock [default: the profile's own number; 1000000 for big]
     #[arg(long)]
     executions: Option<u64>,
+    /// Rows per phase of the big profile [default: 1200]
+    #[arg(long, value_name = "N")]
+    phase_rows: Option<u64>,
     /// Seed of everything invented
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -54,6 +60,31 @@ struct Arguments {
     /// Password of that user
     #[arg(long, default_value = "simulator")]
     password: String,
+    /// Way in which callers prove who they are: bearer, basic, cookie, api-key-header, api-key-query, oauth2,
+    /// token-exchange or jwt; repeatable [default: bearer and basic]
+    #[arg(long = "auth", value_name = "KIND")]
+    auth: Vec<AuthKind>,
+    /// Calls after which a session or a token given out ends
+    #[arg(long, value_name = "N")]
+    session_requests: Option<u64>,
+    /// Seconds after which a token given out ends
+    #[arg(long, value_name = "SECONDS", default_value_t = 3_600)]
+    token_seconds: u64,
+    /// Key that is admitted in X-Api-Key or apiKey
+    #[arg(long, default_value = "simulator-api-key")]
+    api_key: String,
+    /// Client that gets tokens
+    #[arg(long, default_value = "simulator-client")]
+    client_id: String,
+    /// Secret of that client
+    #[arg(long, default_value = "simulator-client-secret")]
+    client_secret: String,
+    /// Issuer of signed tokens, sent as zapiAccessKey as well
+    #[arg(long, default_value = "simulator-access-key")]
+    access_key: String,
+    /// Key that signed tokens are signed with
+    #[arg(long, default_value = "simulator-signing-key")]
+    signing_key: String,
     /// Folder with recorded bodies: project-details.json, release.json, cycle-release-ID.json
     #[arg(long, value_name = "DIR")]
     recorded: Option<PathBuf>,
@@ -66,6 +97,18 @@ struct Arguments {
     /// Share of the real server's delays that answers have: 0 none, 1 all
     #[arg(long, default_value_t = 0.0, value_name = "FACTOR")]
     latency: f64,
+    /// Milliseconds every answer takes on top of that
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    latency_ms: u64,
+    /// Calls that are answered in a time, such as 20/s or 300/min; others get 429
+    #[arg(long, value_name = "RATE")]
+    allow: Option<Allowance>,
+    /// Calls that may come at once within --allow [default: what one second allows]
+    #[arg(long, value_name = "N")]
+    allow_burst: Option<u64>,
+    /// Form of Retry-After: seconds, date or absent
+    #[arg(long, value_name = "FORM", default_value = "seconds")]
+    retry_after: RetryAfterForm,
     /// File that gets a line of JSON per request
     #[arg(long, value_name = "FILE")]
     request_log: Option<PathBuf>,
@@ -75,12 +118,13 @@ fn explanations() -> String {
     let mut text = quirks::catalogue();
     text.push_str("\nFaults (times 0 strikes every later call):\n");
     for (kind, meaning) in FAULTS {
-        text.push_str(&format!("  {kind:<18} {meaning}\n"));
+        text.push_str(&format!("  {kind:<26} {meaning}\n"));
     }
     text.push_str(
         "\nSteering:\n  POST   /simulator/clock?advance=1d | ?set=INSTANT\n  POST   /simulator/forbid?project=ID, /simulator/allow?project=ID\n  \
          POST   /simulator/quirk?name=NAME&on=true|false\n  POST   /simulator/fault?kind=KIND&path=TEXT&nth=N&times=M&amount=A&permille=P\n  \
-         DELETE /simulator/fault\n  GET    /simulator/truth, change-log, requests, clock, quirk\n  DELETE /simulator/requests\n",
+         DELETE /simulator/fault\n  GET    /simulator/truth, change-log, requests, clock, quirk, figures\n  DELETE /simulator/requests, \
+         /simulator/figures\n  POST   /simulator/expire ends sessions and tokens given out\n  POST   /simulator/rotate?token=NEW\n",
     );
     text
 }
@@ -109,13 +153,28 @@ impl Arguments {
             seed: self.seed,
             profile: self.profile,
             executions: self.executions,
+            phase_rows: self.phase_rows,
             clock,
             epoch,
             quirks,
             faults: self.faults,
             recorded: self.recorded,
             latency: self.latency,
-            credentials: Credentials { token: self.token, user: self.user, password: self.password },
+            latency_ms: self.latency_ms,
+            allow: self.allow,
+            allow_burst: self.allow_burst,
+            retry_after: self.retry_after,
+            auth: AuthConfig { kinds: self.auth, session_requests: self.session_requests, token_s: self.token_seconds },
+            credentials: Credentials {
+                token: self.token,
+                user: self.user,
+                password: self.password,
+                api_key: self.api_key,
+                client_id: self.client_id,
+                client_secret: self.client_secret,
+                access_key: self.access_key,
+                signing_key: self.signing_key,
+            },
             request_log: self.request_log,
         })
     }

@@ -61,6 +61,19 @@ fn act(simulator: &Simulator, method: &Method, path: &str, query: &Query) -> Res
             simulator.clear_faults();
             json!({ "cleared": true })
         }
+        ("POST", "expire") => {
+            simulator.expire();
+            json!({ "expired": true })
+        }
+        ("POST", "rotate") => {
+            simulator.rotate(wanted(query, "token")?);
+            json!({ "rotated": true })
+        }
+        ("GET", "figures") => simulator.figures(),
+        ("DELETE", "figures") => {
+            simulator.clear_figures();
+            json!({ "cleared": true })
+        }
         _ => return Ok(None),
     };
     Ok(Some(value))

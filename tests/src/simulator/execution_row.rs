@@ -1,12 +1,12 @@
 //! Executions as the server writes them, with the placement and the test case nested in each.
 
-use super::calendar::{DAY_MS, calendar, date_of};
-use super::generate::TESTCASES_PER_FOLDER;
+use super::calendar::{calendar, date_of};
 use super::json::Json;
 use super::lifecycle::{ANYONE, FAIL, Row, Run};
 use super::noise::{Kind, Noise, mix};
 use super::quirks::{Quirk, Quirks};
 use super::rows::extra_fields;
+use super::testcase_row::{PlacementForm, PlacementWriter};
 use super::words;
 use super::world::{Phase, World};
 
@@ -18,14 +18,13 @@ const VANISHED_TESTER: i64 = 999_999;
 /// Writes executions one after the other, using its buffers again.
 pub struct ExecutionWriter<'a> {
     world: &'a World,
-    shuffle: u64,
-    name: String,
+    placements: PlacementWriter<'a>,
 }
 
 impl<'a> ExecutionWriter<'a> {
     /// A writer over a world; `shuffle` orders id lists and is zero where their order is stable.
     pub fn new(world: &'a World, shuffle: u64) -> Self {
-        Self { world, shuffle, name: String::new() }
+        Self { world, placements: PlacementWriter::new(world, shuffle) }
     }
 
     /// Writes one row.
@@ -60,7 +59,7 @@ impl<'a> ExecutionWriter<'a> {
         json.int("cyclePhaseId", phase.id);
         let attachments = if row.run.is_some() && noise.chance(60) { noise.between(1, 4) } else { 0 };
         json.int("attachmentCount", attachments);
-        self.write_defects(json, row, &mut noise);
+        self.write_defects(json, row);
         json.object("customProperties");
         json.close();
         match (row.run, status) {
@@ -89,20 +88,17 @@ impl<'a> ExecutionWriter<'a> {
         }
     }
 
-    fn write_defects(&self, json: &mut Json, row: &Row, noise: &mut Noise) {
+    fn write_defects(&self, json: &mut Json, row: &Row) {
         json.list("defects");
-        if row.run.is_some_and(|run| run.status == FAIL) && noise.chance(400) {
-            for _ in 0..noise.between(1, 2) {
-                let number = 1 + (mix(row.id as u64 / 3) % 900) as i64;
-                json.open();
-                json.int("id", number + 40);
-                json.int("bugId", 1_000_000 + number);
-                json.text("externalId", &format!("DEMO-{number}"));
-                json.text("status", "Open");
-                json.text("priority", "High");
-                json.int("dtsId", 3);
-                json.close();
-            }
+        for number in defects_of(self.world, row) {
+            json.open();
+            json.int("id", number + 40);
+            json.int("bugId", 1_000_000 + number);
+            json.text("externalId", &format!("DEMO-{number}"));
+            json.text("status", defect_status(number));
+            json.text("priority", "High");
+            json.int("dtsId", 3);
+            json.close();
         }
         json.close_list();
     }
@@ -119,83 +115,34 @@ impl<'a> ExecutionWriter<'a> {
     }
 
     fn write_placement(&mut self, json: &mut Json, phase: &Phase, row: &Row) {
-        let world = self.world;
-        let release = &world.releases[world.release_of_phase(phase)];
-        let testcase_id = world.testcase_of(phase, row.slot);
-        let mut noise = Noise::of(world.seed ^ 0x40, Kind::Testcase, testcase_id);
-        // a quarter of the test cases got a second version on some day; cycles that began later run it
-        let revised = noise.chance(250).then(|| world.epoch - noise.between(0, 300) as i32);
-        let version = if revised.is_some_and(|day| day <= phase.start) { 2 } else { 1 };
-        let version_id = 1_200 + testcase_id + (version - 1) * world.testcases;
-        let placement = testcase_id + world.testcases * (version - 1 + 2 * release.position as i64);
-        let created = world.epoch - noise.between(310, 700) as i32;
-        let created_ms = calendar().midnight_ms(created) + noise.between(30_000, 60_000) * 1000;
-        let modified_ms =
-            revised.filter(|_| version == 2).map_or(created_ms, |day| calendar().midnight_ms(day) + DAY_MS / 3);
-        let team = &world.projects[release.project].team;
-        let author = team.get(noise.below(team.len() as u64) as usize).copied().unwrap_or(0);
-
+        let placed = self.world.placed_in(phase, row.slot);
+        let is_bare = json.has(Quirk::BareTestcases);
         json.object("tcrTreeTestcase");
-        json.int("id", 3_000 + placement);
-        let first = world.projects[release.project].first_testcase;
-        let folder = release.first_tree + 20 + (testcase_id - first) / TESTCASES_PER_FOLDER;
-        json.int("tcrCatalogTreeId", folder);
-        json.int("revision", noise.between(1, 290));
-        json.int("stateFlag", 0);
-        json.instant("lastModifiedOn", modified_ms);
-        json.int("versionNumber", version);
-        json.instant("createDatetime", created_ms);
-        json.int("createdById", world.users[author].id);
-        json.int("modifiedById", world.users[author].id);
-        if json.has(Quirk::BareTestcases) {
-            json.absent("testcase");
-            json.close();
-            return;
-        }
-        json.object("testcase");
-        json.int("id", version_id);
-        json.int("testcaseId", testcase_id);
-        words::testcase(world.seed, testcase_id, &mut self.name);
-        json.text("name", &self.name);
-        if noise.chance(500) {
-            json.text("description", "");
-        } else {
-            json.absent("description");
-        }
-        match noise.chance(300) {
-            true => json.text("externalId", &format!("TC-{testcase_id}")),
-            false => json.absent("externalId"),
-        }
-        match noise.chance(900) {
-            true => json.int_text("priority", noise.between(1, 5)),
-            false => json.absent("priority"),
-        }
-        match noise.chance(200) {
-            true => json.text("tag", "regression nightly"),
-            false => json.absent("tag"),
-        }
-        json.instant("lastModifiedOn", modified_ms);
-        json.day("creationDate", created);
-        json.day_text("tcCreationDate", created);
-        json.flag("isComplex", false);
-        json.flag("automated", noise.chance(180));
-        json.int("creatorId", world.users[author].id);
-        json.text("creatorName", &world.users[author].full_name);
-        json.int("versionNumber", version);
-        json.int("projectId", world.projects[release.project].id);
-        json.text("testcaseType", if noise.chance(100) { "SHARED" } else { "ORIGINAL" });
-        json.list("requirementIds");
-        let requirements = if noise.chance(400) { noise.between(1, 3) } else { 0 };
-        let first = 1 + noise.between(0, 6_000);
-        for number in 0..requirements {
-            // the members are the same on every call, their order need not be
-            let turned = (number as u64 + self.shuffle) % requirements as u64;
-            json.int_member(first + 7 * turned as i64);
-        }
-        json.close_list();
-        json.close();
+        self.placements.write(json, &placed, if is_bare { PlacementForm::Bare } else { PlacementForm::Nested });
         json.close();
     }
+}
+
+/// How many defects the tracker knows.
+pub const DEFECTS: u64 = 900;
+
+/// The numbers of the defects a row carries: only failed rows do.
+pub fn defects_of(world: &World, row: &Row) -> impl Iterator<Item = i64> + use<> {
+    let mut count = 0;
+    if row.run.is_some_and(|run| run.status == FAIL) {
+        let mut noise = Noise::of(world.seed ^ 0x90, Kind::ExecutionText, row.id);
+        if noise.chance(400) {
+            count = noise.between(1, 2);
+        }
+    }
+    // neighbouring rows fail for the same reason
+    let first = mix(row.id as u64 / 3);
+    (0..count as u64).map(move |number| 1 + ((first.wrapping_add(number * 7)) % DEFECTS) as i64)
+}
+
+/// The state of a defect in its tracker.
+pub fn defect_status(number: i64) -> &'static str {
+    if number % 4 == 0 { "Closed" } else { "Open" }
 }
 
 /// The status code a row is sent with, absent until executed.

@@ -6,10 +6,18 @@ use anyhow::{Context, Result, bail};
 
 use super::noise::{Kind, Noise};
 
+/// The fault that deletes rows between two pages.
+pub const DELETED: &str = "row-deleted-while-paging";
+/// The fault that makes rows appear between two pages.
+pub const ADDED: &str = "row-added-while-paging";
+/// The fault that reorders rows between two pages.
+pub const SWAPPED: &str = "rows-swapped-while-paging";
+
 /// Every fault by name, with what it does.
 pub const FAULTS: &[(&str, &str)] = &[
     ("429", "too many requests; =SECONDS sends Retry-After"),
     ("500", "server error with JSON"),
+    ("status", "any status with JSON: =CODE, or the code itself as the kind"),
     ("502-html", "gateway error with a page"),
     ("503-html", "maintenance page; =SECONDS sends Retry-After"),
     ("html", "200 with a page"),
@@ -24,8 +32,21 @@ pub const FAULTS: &[(&str, &str)] = &[
     ("duplicate-page", "the page before the one asked for"),
     ("ignored-offset", "the first page, whatever was asked for"),
     ("result-size-zero", "resultSize is 0"),
+    ("total-lies", "resultSize is larger than the listing; =ROWS, 1 unless given"),
+    ("total-lies-low", "resultSize is smaller than the listing; =ROWS, 1 unless given"),
     ("wrong-owner", "the first row belongs to another parent"),
+    ("foreign-rows", "every row belongs to another parent"),
     ("missing-key", "the first row has no id"),
+    ("missing-ids", "no row has an id"),
+    ("duplicate-ids", "the second row is the first row again"),
+    ("wrong-kind-id", "the first id is an object; =1 a boolean, =2 text that is no number"),
+    ("content-type", "the body is labelled text/plain"),
+    ("octet", "the body is labelled application/octet-stream"),
+    ("huge-page", "the body is filled up with white space; =BYTES in all"),
+    ("huge-row", "the first row is filled up with a long text; =BYTES of the body in all"),
+    (DELETED, "after this page its first row is gone for good; =ROWS, 1 unless given; /execution, /testcase/tree"),
+    (ADDED, "the first row is kept back from the first page on and appears after this one; =ROWS; same listings"),
+    (SWAPPED, "after this page its last row and the next one change places for good; same listings"),
 ];
 
 /// One way in which a call goes wrong.
@@ -37,6 +58,10 @@ pub struct Fault {
     pub amount: Option<u64>,
 }
 
+fn is_named(name: &str) -> bool {
+    FAULTS.iter().any(|(kind, _)| *kind == name)
+}
+
 impl FromStr for Fault {
     type Err = anyhow::Error;
 
@@ -45,6 +70,9 @@ impl FromStr for Fault {
             Some((name, amount)) => (name, Some(amount)),
             None => (text, None),
         };
+        if let Some(code) = name.parse().ok().filter(|code| (100..600).contains(code) && !is_named(name)) {
+            return Ok(Self { kind: "status", amount: Some(code) });
+        }
         let Some(&(kind, _)) = FAULTS.iter().find(|(kind, _)| *kind == name) else {
             let names: Vec<_> = FAULTS.iter().map(|(kind, _)| *kind).collect();
             bail!("unknown fault `{name}`\nhint: one of {}", names.join(", "));
@@ -72,12 +100,13 @@ pub struct Rule {
     /// What goes wrong.
     pub fault: Fault,
     seen: u64,
+    is_armed: bool,
 }
 
 impl Rule {
     /// A rule that strikes `times` matching calls from the `nth` on.
     pub fn new(path: &str, nth: u64, times: u64, fault: Fault) -> Self {
-        Self { path: path.to_owned(), nth: nth.max(1), times, permille: 1000, fault, seen: 0 }
+        Self { path: path.to_owned(), nth: nth.max(1), times, permille: 1000, fault, seen: 0, is_armed: false }
     }
 }
 
@@ -116,6 +145,18 @@ impl Faults {
         self.rules.clear();
     }
 
+    /// How many rows rules want kept back from this call's listing, which they say once.
+    pub fn arm(&mut self, path_and_query: &str) -> u64 {
+        let mut rows = 0;
+        for rule in &mut self.rules {
+            if rule.fault.kind == ADDED && !rule.is_armed && path_and_query.contains(&rule.path) {
+                rule.is_armed = true;
+                rows += rule.fault.amount.unwrap_or(1);
+            }
+        }
+        rows
+    }
+
     /// Counts a call and answers what goes wrong with it: the first rule that strikes.
     pub fn strike(&mut self, seed: u64, path_and_query: &str) -> Option<Fault> {
         let mut struck = None;
@@ -134,34 +175,6 @@ impl Faults {
     }
 }
 
-/// Takes the id away from the first row of a body.
-pub fn drop_first_id(body: &mut Vec<u8>) {
-    if let Some((from, until)) = member(body, b"\"id\"") {
-        // the comma that follows goes with it
-        let until = body[until..].iter().position(|&byte| byte == b',').map_or(until, |at| until + at + 1);
-        body.drain(from..until);
-    }
-}
-
-/// Gives the first row of a body another parent.
-pub fn change_first_owner(body: &mut Vec<u8>) {
-    for key in ["\"cyclePhaseId\"", "\"releaseId\"", "\"projectId\""] {
-        if let Some((_, until)) = member(body, key.as_bytes()) {
-            body.insert(until, b'7');
-            return;
-        }
-    }
-}
-
-/// Where the first numeric member of a name begins and where its number ends.
-fn member(body: &[u8], key: &[u8]) -> Option<(usize, usize)> {
-    let from = body.windows(key.len()).position(|window| window == key)?;
-    let after_key = from + key.len();
-    let digits = after_key + body[after_key..].iter().position(u8::is_ascii_digit)?;
-    let length = body[digits..].iter().position(|byte| !byte.is_ascii_digit())?;
-    Some((from, digits + length))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,17 +189,23 @@ mod tests {
     }
 
     #[test]
+    fn any_status_is_a_fault() {
+        assert_eq!("418".parse::<Fault>().unwrap(), Fault { kind: "status", amount: Some(418) });
+        assert_eq!("500".parse::<Fault>().unwrap(), Fault { kind: "500", amount: None });
+    }
+
+    #[test]
+    fn rows_are_kept_back_once() {
+        let mut faults = Faults::default();
+        faults.add("execution:2:row-added-while-paging=3".parse().unwrap());
+        assert_eq!([faults.arm("/cycle"), faults.arm("/execution"), faults.arm("/execution")], [0, 3, 0]);
+    }
+
+    #[test]
     fn bad_rules_are_named() {
         assert!("execution:1".parse::<Rule>().is_err());
         assert!("execution:x:500".parse::<Rule>().is_err());
         assert!("execution:1:nothing".parse::<Rule>().is_err());
-    }
-
-    #[test]
-    fn rows_lose_ids_and_change_owners() {
-        let mut body = br#"{"results":[{"id":12,"cyclePhaseId":5,"x":1}]}"#.to_vec();
-        change_first_owner(&mut body);
-        drop_first_id(&mut body);
-        assert_eq!(body, br#"{"results":[{"cyclePhaseId":57,"x":1}]}"#);
+        assert!("execution:1:99".parse::<Rule>().is_err());
     }
 }

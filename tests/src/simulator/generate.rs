@@ -1,14 +1,19 @@
 //! The world as it stands when the clock starts.
 
 use super::calendar::{Day, HOUR_MS, calendar};
+use super::census::Census;
 use super::noise::{Kind, Noise};
-use super::profile::{BIG_PHASE_ROWS, CyclePlan, Profile, ProjectPlan, plan};
+use super::profile::{CyclePlan, Profile, ProjectPlan, plan};
 use super::quirks::{Quirk, Quirks};
+use super::tree::{ROOT_IDS, folders_of};
 use super::words;
-use super::world::{Cycle, Index, Phase, Project, Release, User, World};
+use super::world::{Cycle, Drift, Index, Phase, Project, Release, Requirements, User, World};
 
 /// The users `/user` lists; all but two are in `/user/filter` as well.
 pub const USERS: usize = 384;
+
+/// No project has more requirements.
+const MOST_REQUIREMENTS: u32 = 20_000;
 
 /// What the size of the world is made from.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +24,8 @@ pub struct Shape {
     pub profile: Profile,
     /// How many executions there are when the clock starts.
     pub executions: u64,
+    /// Rows per phase the big profile aims at.
+    pub phase_rows: u64,
     /// The day the clock starts.
     pub epoch: Day,
     /// The instant the clock starts.
@@ -43,7 +50,7 @@ pub struct Builder {
 /// Builds the world of a profile.
 pub fn generate(shape: Shape) -> World {
     let mut builder = Builder::new(shape);
-    let plans = plan(shape.profile, shape.executions, &mut builder.noise);
+    let plans = plan(shape.profile, shape.executions, shape.phase_rows, &mut builder.noise);
     for project in &plans {
         builder.add_project(project);
     }
@@ -70,6 +77,8 @@ impl Builder {
             users: Vec::new(),
             deleted_executions: std::collections::HashSet::new(),
             testcases: 0,
+            drift: Drift::default(),
+            census: Census::default(),
             index: Index::default(),
         };
         let mut builder = Self {
@@ -130,6 +139,7 @@ impl Builder {
             team: Vec::new(),
             first_testcase: 0,
             testcases: 0,
+            requirements: Requirements::default(),
             recorded: None,
         };
         self.world.projects.push(project);
@@ -350,8 +360,9 @@ impl Builder {
         let big = shape.profile == Profile::Big;
         if big {
             let noise = &mut self.noise;
+            let rows = shape.phase_rows as i64;
             for weight in &mut self.weights {
-                *weight = noise.between(BIG_PHASE_ROWS as i64 * 6 / 10, BIG_PHASE_ROWS as i64 * 14 / 10) as u64;
+                *weight = noise.between(rows * 6 / 10, rows * 14 / 10) as u64;
             }
         }
         let total: u64 = self.weights.iter().sum::<u64>().max(1);
@@ -372,9 +383,12 @@ impl Builder {
     }
 
     fn spread_testcases(&mut self, profile: Profile) {
+        let (mut next_requirement, mut next_node) = (self.first_id(8), self.first_id(7));
         let world = &mut self.world;
         let mut next = 1;
-        let mut next_tree = 100;
+        // recorded root folders keep their ids
+        let recorded = world.phases.iter().filter(|phase| world.cycles[phase.cycle].recorded.is_some());
+        let mut next_tree = recorded.map(|phase| phase.tree_id + 1).max().unwrap_or(0).max(100);
         for project in 0..world.projects.len() {
             let cycles: Vec<usize> = world.index.releases_of_project[project]
                 .iter()
@@ -397,9 +411,19 @@ impl Builder {
             world.projects[project].first_testcase = next;
             world.projects[project].testcases = pool;
             next += i64::from(pool);
+            let count = pool.saturating_mul(3) / 5;
+            let requirements = Requirements {
+                first: next_requirement,
+                count: count.min(MOST_REQUIREMENTS),
+                first_node: next_node,
+                nodes: count.min(MOST_REQUIREMENTS) / 10 + 1,
+            };
+            next_requirement += i64::from(requirements.count);
+            next_node += i64::from(requirements.nodes);
+            world.projects[project].requirements = requirements;
             for &release in &world.index.releases_of_project[project] {
                 world.releases[release].first_tree = next_tree;
-                next_tree += 20 + i64::from(pool) / TESTCASES_PER_FOLDER + 1;
+                next_tree += ROOT_IDS + folders_of(pool) as i64;
             }
         }
         world.testcases = next;
@@ -411,6 +435,3 @@ impl Builder {
         }
     }
 }
-
-/// How many neighbouring test cases share a folder.
-pub const TESTCASES_PER_FOLDER: i64 = 40;

@@ -66,11 +66,6 @@ impl World {
         self.assignment(phase, slot, &mut noise).1 <= self.clock_ms
     }
 
-    /// How many rows of a phase are there at the clock.
-    pub fn rows_of(&self, phase: &Phase) -> u32 {
-        (0..phase.slots()).filter(|&slot| self.has_row(phase, slot)).count() as u32
-    }
-
     /// A row as it is at the clock, or nothing when it is not there.
     pub fn row(&self, phase: &Phase, slot: u32) -> Option<Row> {
         let id = phase.first_execution + i64::from(slot);

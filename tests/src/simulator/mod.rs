@@ -4,24 +4,31 @@
 //! # Layout
 //!
 //! - [`profile`], [`generate`], [`recorded`]: the world as it stands when the clock starts
-//! - [`world`], [`lifecycle`], [`change`]: what it holds and how it changes with the clock
-//! - [`rows`], [`execution_row`], [`json`]: how it is written
-//! - [`routes`], [`executions`], [`preferences`], [`summary`], [`request`], [`reply`]: the API
-//! - [`quirks`], [`faults`], [`latency`], [`connection`]: how it misbehaves
-//! - [`admin`], [`truth`], [`request_log`]: what tests ask of it, outside the API
+//! - [`world`], [`lifecycle`], [`change`], [`census`]: what it holds and how it changes with the clock
+//! - [`tree`], [`requirements`]: folders, test cases and requirements, computed when asked for
+//! - [`rows`], [`execution_row`], [`testcase_row`], [`json`]: how it is written
+//! - [`routes`], [`executions`], [`search`], [`testcases`], [`preferences`], [`summary`], [`request`], [`reply`]: the API
+//! - [`auth`], [`signature`], [`limit`]: who may call it, and how often
+//! - [`quirks`], [`faults`], [`spoil`], [`drift`], [`latency`], [`connection`]: how it misbehaves
+//! - [`admin`], [`truth`], [`request_log`], [`figures`]: what tests ask of it, outside the API
 //! - [`server`]: the listener's side
 
 pub mod admin;
+pub mod auth;
 pub mod calendar;
+pub mod census;
 pub mod change;
 pub mod connection;
+pub mod drift;
 pub mod execution_row;
 pub mod executions;
 pub mod faults;
+pub mod figures;
 pub mod generate;
 pub mod json;
 pub mod latency;
 pub mod lifecycle;
+pub mod limit;
 pub mod noise;
 pub mod preferences;
 pub mod profile;
@@ -30,14 +37,25 @@ pub mod recorded;
 pub mod reply;
 pub mod request;
 pub mod request_log;
+pub mod requirements;
 pub mod routes;
 pub mod rows;
+pub mod search;
 pub mod server;
+pub mod signature;
+pub mod spoil;
 pub mod summary;
+pub mod testcase_row;
+pub mod testcases;
+pub mod tree;
 pub mod truth;
 pub mod words;
 pub mod world;
 
+#[cfg(test)]
+mod design_tests;
+#[cfg(test)]
+mod drift_tests;
 #[cfg(test)]
 mod tests;
 
@@ -50,12 +68,18 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use self::auth::Gate;
+pub use self::auth::{AuthConfig, AuthKind, Credentials};
 use self::calendar::{DAY_MS, Day};
-use self::faults::{Faults, Rule};
+use self::drift::Withheld;
+use self::faults::{Fault, Faults, Rule};
+use self::figures::Figures;
 use self::generate::Shape;
+use self::limit::Bucket;
+pub use self::limit::{Allowance, RetryAfterForm};
+use self::profile::BIG_PHASE_ROWS;
 pub use self::profile::Profile;
 pub use self::quirks::{Quirk, Quirks};
-pub use self::request::Credentials;
 use self::request_log::{Entry, RequestLog};
 use self::routes::View;
 pub use self::server::{Running, serve};
@@ -73,6 +97,8 @@ pub struct SimulatorConfig {
     pub profile: Profile,
     /// How many executions there are at first; the profile's own number unless given.
     pub executions: Option<u64>,
+    /// Rows per phase the big profile aims at; 1,200 unless given.
+    pub phase_rows: Option<u64>,
     /// The instant the clock starts at.
     pub clock: Timestamp,
     /// The day the world is built around; the clock's own day unless given.
@@ -85,6 +111,16 @@ pub struct SimulatorConfig {
     pub recorded: Option<PathBuf>,
     /// How much of the real server's delay answers have: zero for none, one for all of it.
     pub latency: f64,
+    /// Milliseconds every answer takes on top of that.
+    pub latency_ms: u64,
+    /// How many calls are answered in a time; all, unless given.
+    pub allow: Option<Allowance>,
+    /// How many calls may come at once within that; what one second allows unless given.
+    pub allow_burst: Option<u64>,
+    /// How refusals and faults send `Retry-After`.
+    pub retry_after: RetryAfterForm,
+    /// The ways in which callers prove who they are.
+    pub auth: AuthConfig,
     /// Who may call the API.
     pub credentials: Credentials,
     /// A file to log requests to, besides the log in memory.
@@ -97,12 +133,18 @@ impl Default for SimulatorConfig {
             seed: 1,
             profile: Profile::ProdShape,
             executions: None,
+            phase_rows: None,
             clock: DEFAULT_CLOCK.parse().unwrap_or(Timestamp::UNIX_EPOCH),
             epoch: None,
             quirks: Quirks::default(),
             faults: Vec::new(),
             recorded: None,
             latency: 0.0,
+            latency_ms: 0,
+            allow: None,
+            allow_burst: None,
+            retry_after: RetryAfterForm::default(),
+            auth: AuthConfig::default(),
             credentials: Credentials::default(),
             request_log: None,
         }
@@ -123,6 +165,10 @@ pub struct Simulator {
     config: SimulatorConfig,
     state: RwLock<State>,
     faults: Mutex<Faults>,
+    withheld: Mutex<Vec<Withheld>>,
+    gate: Gate,
+    bucket: Option<Bucket>,
+    figures: Figures,
     log: RequestLog,
     calls: AtomicU64,
 }
@@ -149,6 +195,10 @@ impl Simulator {
                 forbidden: Arc::new(forbidden),
             }),
             faults: Mutex::new(faults),
+            withheld: Mutex::default(),
+            gate: Gate::new(&config.credentials, &config.auth),
+            bucket: config.allow.map(|allowance| Bucket::new(allowance, config.allow_burst)),
+            figures: Figures::default(),
             calls: AtomicU64::new(0),
             config,
         })
@@ -164,15 +214,20 @@ impl Simulator {
     }
 
     /// The server as the next call sees it.
-    pub fn view(&self, fault: Option<&'static str>) -> View {
+    pub fn view(&self, fault: Option<Fault>) -> View {
+        let call = 1 + self.calls.fetch_add(1, Ordering::Relaxed);
+        View { fault, call, ..self.look() }
+    }
+
+    /// The server as it is, without a call.
+    fn look(&self) -> View {
         let state = self.state();
-        View {
-            world: state.world,
-            quirks: state.quirks,
-            forbidden: state.forbidden,
-            fault,
-            call: 1 + self.calls.fetch_add(1, Ordering::Relaxed),
-        }
+        View { world: state.world, quirks: state.quirks, forbidden: state.forbidden, fault: None, call: 0 }
+    }
+
+    /// Lets a call pass the rate that is served, or answers after how many seconds it may come again.
+    fn take_turn(&self) -> Result<(), u64> {
+        self.bucket.as_ref().map_or(Ok(()), Bucket::take)
     }
 
     /// The world as it is now.
@@ -245,6 +300,12 @@ impl Simulator {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).add(rule);
     }
 
+    /// Adds a fault as typed on the command line: `path-substring:nth:kind[=amount][:times]`.
+    pub fn add_fault_text(&self, rule: &str) -> Result<()> {
+        self.add_fault(rule.parse()?);
+        Ok(())
+    }
+
     /// Ends all faults.
     pub fn clear_faults(&self) {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -258,6 +319,28 @@ impl Simulator {
     /// Forgets the calls so far.
     pub fn clear_requests(&self) {
         self.log.clear();
+    }
+
+    /// Ends every session and every token that was given out.
+    pub fn expire(&self) {
+        self.gate.expire();
+    }
+
+    /// Admits another bearer token instead of the one before.
+    pub fn rotate(&self, token: &str) {
+        self.gate.rotate(token);
+    }
+
+    /// Requests, answers per status, seconds since the first request, and what else benchmarks need.
+    pub fn figures(&self) -> Value {
+        let mut figures = self.figures.to_json();
+        figures["tokensGivenOut"] = self.gate.given_out().into();
+        figures
+    }
+
+    /// Begins the figures anew.
+    pub fn clear_figures(&self) {
+        self.figures.clear();
     }
 
     /// The counts a complete extraction must arrive at.
@@ -284,6 +367,7 @@ fn build(config: &SimulatorConfig, quirks: Quirks) -> Result<World> {
         seed: config.seed,
         profile: config.profile,
         executions: config.executions.unwrap_or(default),
+        phase_rows: config.phase_rows.unwrap_or(BIG_PHASE_ROWS),
         epoch,
         clock_ms,
         quirks,

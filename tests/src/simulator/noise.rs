@@ -31,6 +31,10 @@ pub enum Kind {
     Latency,
     /// Whether a fault strikes a call.
     Fault,
+    /// A requirement or a node of its tree.
+    Requirement,
+    /// A folder of test cases.
+    Folder,
 }
 
 /// Scrambles 64 bits so that neighbouring inputs have unrelated outputs.

@@ -65,11 +65,11 @@ pub struct ProjectPlan {
 }
 
 /// The shape of a world of a profile.
-pub fn plan(profile: Profile, executions: u64, noise: &mut Noise) -> Vec<ProjectPlan> {
+pub fn plan(profile: Profile, executions: u64, phase_rows: u64, noise: &mut Noise) -> Vec<ProjectPlan> {
     match profile {
         Profile::Small => small(),
         Profile::ProdShape => prod_shape(noise),
-        Profile::Big => big(executions),
+        Profile::Big => big(executions, phase_rows),
     }
 }
 
@@ -133,11 +133,11 @@ fn prod_shape(noise: &mut Noise) -> Vec<ProjectPlan> {
         .collect()
 }
 
-/// Rows per phase the big profile aims at: with the spread of sizes no phase exceeds two thousand.
+/// Rows per phase the big profile aims at unless told otherwise: with the spread of sizes no phase exceeds two thousand.
 pub const BIG_PHASE_ROWS: u64 = 1_200;
 
-fn big(executions: u64) -> Vec<ProjectPlan> {
-    let mut phases_left = executions.div_ceil(BIG_PHASE_ROWS).max(1) as usize;
+fn big(executions: u64, phase_rows: u64) -> Vec<ProjectPlan> {
+    let mut phases_left = executions.div_ceil(phase_rows.max(1)).max(1) as usize;
     let mut plans = vec![ProjectPlan { has_pseudo: true, ..ProjectPlan::default() }; 38];
     plans[0].is_largest = true;
     let mut at = 0;
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn prod_shape_has_the_recorded_counts() {
         let mut noise = Noise::of(1, Kind::World, 0);
-        let plans = plan(Profile::ProdShape, 33_000, &mut noise);
+        let plans = plan(Profile::ProdShape, 33_000, BIG_PHASE_ROWS, &mut noise);
         assert_eq!(plans.len(), 38);
         assert_eq!(plans.iter().filter(|project| project.has_pseudo).count(), 34);
         let releases: Vec<_> = plans.iter().flat_map(|project| &project.releases).collect();
@@ -176,8 +176,11 @@ mod tests {
     #[test]
     fn big_has_phases_enough() {
         let mut noise = Noise::of(1, Kind::World, 0);
-        let phases: usize =
-            plan(Profile::Big, 1_000_000, &mut noise).iter().flat_map(|project| &project.releases).flatten().sum();
+        let phases: usize = plan(Profile::Big, 1_000_000, BIG_PHASE_ROWS, &mut noise)
+            .iter()
+            .flat_map(|project| &project.releases)
+            .flatten()
+            .sum();
         assert_eq!(phases, 834);
     }
 }

@@ -1,7 +1,8 @@
 //! The quirks of the real server, each behind a switch.
 //!
-//! Quirks that only concern writes or calls that are not served have no switch: Q16 (release lock), Q18, Q19 (reads behind
-//! PUT and POST), Q20 (misspelled parameters of field calls), Q21 (requirement nodes), Q27 (folders without rows).
+//! Quirks that only concern writes or calls that are not served have no switch: Q16 (release lock), Q18 (reads behind PUT),
+//! Q20 (misspelled parameters of field calls), Q27 (folders without rows). Q19 (the search answers a list of one) and Q21
+//! (requirement nodes show what lies above them) are always so.
 
 use std::str::FromStr;
 

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::calendar::{Day, calendar};
 use super::generate::{Builder, Shape};
 use super::profile::{largest_release, ordinary_releases};
-use super::world::{Cycle, Phase, Project, Release, World};
+use super::world::{Cycle, Phase, Project, Release, Requirements, World};
 
 /// How many executions a recorded world gets unless told otherwise.
 pub const RECORDED_EXECUTIONS: u64 = 5_000;
@@ -129,6 +129,7 @@ fn add_projects(builder: &mut Builder, folder: &Path) -> Result<()> {
             team: Vec::new(),
             first_testcase: 0,
             testcases: 0,
+            requirements: Requirements::default(),
             recorded: Some(recorded),
         });
         builder.add_team(false);

@@ -13,6 +13,8 @@ pub enum Content {
     Html,
     /// Plain text.
     Text,
+    /// Bytes of no declared kind.
+    Octets,
     /// Nothing at all.
     Empty,
 }
@@ -24,6 +26,7 @@ impl Content {
             Self::Json => Some("application/json;charset=UTF-8"),
             Self::Html => Some("text/html;charset=UTF-8"),
             Self::Text => Some("text/plain;charset=UTF-8"),
+            Self::Octets => Some("application/octet-stream"),
             Self::Empty => None,
         }
     }
@@ -44,12 +47,14 @@ pub struct Reply {
     pub release_rows: u64,
     /// The seconds of a `Retry-After` header.
     pub retry_after_s: Option<u64>,
+    /// The cookie of a session that begins.
+    pub cookie: Option<String>,
 }
 
 impl Reply {
     /// An answer with a body.
     pub fn new(status: StatusCode, content: Content, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, content, body: body.into(), rows: 0, release_rows: 0, retry_after_s: None }
+        Self { status, content, body: body.into(), rows: 0, release_rows: 0, retry_after_s: None, cookie: None }
     }
 
     /// 200 with JSON.
@@ -71,6 +76,22 @@ impl Reply {
         let code = serde_json::Value::from(code);
         let body = format!("{{\n  \"errorMsg\" : {message},\n  \"errorCode\" : {code}\n}}");
         Self::new(status, Content::Json, body)
+    }
+
+    /// Any status, worded by its reason.
+    pub fn status(code: u16) -> Self {
+        let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if status.is_informational() || matches!(code, 204 | 205 | 304) {
+            return Self::new(status, Content::Empty, "");
+        }
+        let reason = status.canonical_reason().unwrap_or("Unknown");
+        Self::error(status, reason, reason)
+    }
+
+    /// A call beyond the rate that is served.
+    pub fn too_many(retry_after_s: Option<u64>) -> Self {
+        let refusal = Self::error(StatusCode::TOO_MANY_REQUESTS, "too many requests", "Too Many Requests");
+        Self { retry_after_s, ..refusal }
     }
 
     /// Missing or wrong credentials.

@@ -1,6 +1,4 @@
-//! One request, taken apart: path, query and credentials.
-
-use axum::http::HeaderMap;
+//! The query of a request, taken apart.
 
 use super::quirks::Quirks;
 use super::reply::Reply;
@@ -23,6 +21,11 @@ impl Query {
             })
             .collect();
         Self { pairs }
+    }
+
+    /// A query of known parameters.
+    pub fn of(pairs: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        Self { pairs: pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect() }
     }
 
     /// The first value of a key; an empty one counts as absent.
@@ -61,6 +64,11 @@ impl Query {
         self.get(key) == Some("true")
     }
 
+    /// The keys and values sent.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
     /// The keys sent.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.pairs.iter().map(|(key, _)| key.as_str())
@@ -91,56 +99,6 @@ pub fn decode(text: &str) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
-/// Who may call the API.
-#[derive(Clone, Debug)]
-pub struct Credentials {
-    /// The token of `Authorization: Bearer`.
-    pub token: String,
-    /// The user of `Authorization: Basic`, who also owns the token.
-    pub user: String,
-    /// That user's password.
-    pub password: String,
-}
-
-impl Default for Credentials {
-    fn default() -> Self {
-        Self { token: "simulator-token".to_owned(), user: "simulator".to_owned(), password: "simulator".to_owned() }
-    }
-}
-
-impl Credentials {
-    /// Whether the headers of a request carry them.
-    pub fn admit(&self, headers: &HeaderMap) -> bool {
-        let Some(value) = headers.get("authorization").and_then(|value| value.to_str().ok()) else {
-            return false;
-        };
-        match value.split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim() == self.token,
-            Some((scheme, text)) if scheme.eq_ignore_ascii_case("basic") => {
-                text.trim() == base64(format!("{}:{}", self.user, self.password).as_bytes())
-            }
-            _ => false,
-        }
-    }
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let joined = group.iter().chain([0, 0].iter()).take(3).fold(0u32, |sum, &byte| sum << 8 | u32::from(byte));
-        for place in 0..4 {
-            if place <= group.len() {
-                let six = (joined >> (18 - 6 * place)) & 63;
-                text.push(char::from(LETTERS[six as usize]));
-            } else {
-                text.push('=');
-            }
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,18 +120,5 @@ mod tests {
         assert_eq!(query.count("offset", quirks).unwrap_err().status, 404);
         assert_eq!(query.count("pagesize", quirks).unwrap_err().status, 404);
         assert_eq!(query.count("good", quirks).unwrap(), Some(7));
-    }
-
-    #[test]
-    fn both_schemes_are_admitted() {
-        let credentials = Credentials::default();
-        let mut headers = HeaderMap::new();
-        assert!(!credentials.admit(&headers));
-        headers.insert("authorization", "Bearer simulator-token".parse().unwrap());
-        assert!(credentials.admit(&headers));
-        headers.insert("authorization", "Basic c2ltdWxhdG9yOnNpbXVsYXRvcg==".parse().unwrap());
-        assert!(credentials.admit(&headers));
-        headers.insert("authorization", "Bearer other".parse().unwrap());
-        assert!(!credentials.admit(&headers));
     }
 }

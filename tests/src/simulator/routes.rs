@@ -6,14 +6,17 @@ use std::sync::Arc;
 use axum::http::{Method, StatusCode};
 
 use super::executions::{self, Page};
+use super::faults::Fault;
 use super::json::Json;
 use super::noise::{Kind, Noise};
 use super::preferences;
 use super::quirks::{Quirk, Quirks};
 use super::reply::{Content, Reply};
 use super::request::Query;
+use super::requirements;
 use super::rows::{self, ProjectForm};
 use super::summary;
+use super::testcases;
 use super::world::World;
 
 /// The server as one call sees it.
@@ -25,7 +28,7 @@ pub struct View {
     /// The ids of projects that answer 403.
     pub forbidden: Arc<BTreeSet<i64>>,
     /// The fault that strikes this call.
-    pub fault: Option<&'static str>,
+    pub fault: Option<Fault>,
     /// The number of this call.
     pub call: u64,
 }
@@ -63,9 +66,12 @@ impl View {
     }
 }
 
-/// The part of a path behind `/flex/services/rest/`, if it has one.
+/// What every path of the API begins with.
+pub const BASE: &str = "/flex/services/rest/";
+
+/// The part of a path behind [`BASE`], if it has one.
 pub fn below_base(path: &str) -> Option<&str> {
-    path.strip_prefix("/flex/services/rest/")
+    path.strip_prefix(BASE)
 }
 
 /// Answers a call of the API; `path` is what follows the base.
@@ -83,7 +89,10 @@ fn dispatch(view: &View, method: &Method, path: &str, query: &Query) -> Result<R
     }
     let is_served = match version {
         "latest" | "v3" => true,
-        "v4" => segments.starts_with(&["admin", "preference", "all"]),
+        "v4" => {
+            segments.starts_with(&["admin", "preference", "all"])
+                || matches!(segments.first(), Some(&("requirementtree" | "requirement" | "testcasetree" | "testcase")))
+        }
         _ => false,
     };
     if !is_served {
@@ -127,6 +136,24 @@ fn dispatch(view: &View, method: &Method, path: &str, query: &Query) -> Result<R
             let at = release(view, id)?;
             Ok(summary::release(view, at))
         }),
+        ["testcasetree", "projectrepository", id] => call.on(id, &[], testcases::repository),
+        ["testcasetree", "phases", id] => call.on(id, &[], |view, id| {
+            let at = release(view, id)?;
+            Ok(testcases::release_tree(view, at))
+        }),
+        ["testcasetree", id] => call.on(id, &[], testcases::node),
+        ["testcase", "tree", id] => {
+            let own = ["dbsearch", "frozen", "is_cfield"];
+            call.on(id, &[PAGING, &own].concat(), |view, id| testcases::list(view, id, query))
+        }
+        ["testcase", "count"] => call.with(&["tcrcatalogtreeid", "releaseid"], |view| testcases::count(view, query)),
+        ["requirementtree"] => call.with(&["projectId", "releaseid"], |view| requirements::tree(view, query)),
+        ["requirementtree", id] => call.on(id, &[], requirements::node),
+        ["requirement"] => {
+            let own = ["requirementtreeid", "releaseid"];
+            call.with(&[PAGING, &own].concat(), |view| requirements::list(view, query))
+        }
+        ["requirement", id] => call.on(id, &[], requirements::one),
         ["system", "info", "servertime"] => call.with(&[], |view| {
             let now = view.world.clock_ms.to_string();
             Ok(Reply::new(StatusCode::OK, Content::Text, now))

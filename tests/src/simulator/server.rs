@@ -6,21 +6,25 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 use futures::stream;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use super::auth::Admission;
 use super::connection::{CuttingListener, Scissors};
-use super::faults::{Fault, change_first_owner, drop_first_id};
+use super::faults::Fault;
+use super::limit::RetryAfterForm;
 use super::quirks::Quirk;
 use super::reply::{Content, Reply};
 use super::request::Query;
 use super::request_log::Entry;
 use super::routes::{self, View};
+use super::search;
+use super::spoil::spoil;
 use super::{Simulator, SimulatorConfig, admin, latency};
 
 /// Serves a simulator on a listener until the task is dropped.
@@ -70,55 +74,110 @@ impl Drop for Running {
     }
 }
 
+/// The largest body a call may have.
+const LARGEST_CALL: usize = 1 << 20;
+
+/// A call with its body read.
+struct Call {
+    method: Method,
+    path: String,
+    query: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
 async fn handle(
     State(simulator): State<Arc<Simulator>>,
     ConnectInfo(scissors): ConnectInfo<Scissors>,
     request: Request,
 ) -> Response {
     let started = Instant::now();
-    let path = request.uri().path().to_owned();
-    let query_text = request.uri().query().unwrap_or("").to_owned();
+    let (head, body) = request.into_parts();
+    let path = head.uri.path().to_owned();
+    let query = head.uri.query().unwrap_or("").to_owned();
     if let Some(admin_path) = path.strip_prefix("/simulator/") {
-        return send(admin::answer(simulator, request.method().clone(), admin_path.to_owned(), query_text).await, None);
+        let reply = admin::answer(simulator, head.method, admin_path.to_owned(), query).await;
+        return send(reply, None, RetryAfterForm::Seconds);
     }
-
-    let fault = simulator
-        .faults
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .strike(simulator.config.seed, &format!("{path}?{query_text}"));
-    let view = simulator.view(fault.map(|fault| fault.kind));
-    let mut reply = match fault.and_then(|fault| refuse(&view, fault)) {
-        Some(refusal) => refusal,
-        None => respond(&simulator, &view, &request, &path, &query_text),
-    };
-    if fault.is_some_and(|fault| fault.kind == "reset") {
-        scissors.cut();
-        reply.rows = 0;
-    }
-    spoil(&mut reply, fault);
-    let factor = simulator.config.latency;
-    if factor > 0.0 {
-        tokio::time::sleep(latency::delay(factor, view.quirks, simulator.config.seed, view.call, reply.release_rows))
-            .await;
-    }
-    if let Some(fault) = fault.filter(|fault| fault.kind == "slow-first-byte") {
-        tokio::time::sleep(Duration::from_millis(fault.amount.unwrap_or(1000))).await;
-    }
+    let _in_flight = simulator.figures.begin();
+    let body = to_bytes(body, LARGEST_CALL).await.unwrap_or_default();
+    let call = Call { method: head.method, path, query, headers: head.headers, body };
+    let (reply, fault, number) = answer(&simulator, &call);
     let is_reset = fault.is_some_and(|fault| fault.kind == "reset");
+    if is_reset {
+        scissors.cut();
+    }
+    wait(&simulator, &reply, fault, number).await;
+    let status = if is_reset { 0 } else { reply.status.as_u16() };
+    simulator.figures.end(status, reply.body.len() as u64, reply.rows);
     simulator.log.add(Entry {
-        method: request.method().to_string(),
-        path,
-        query: query_text,
-        status: if is_reset { 0 } else { reply.status.as_u16() },
+        method: call.method.to_string(),
+        path: call.path,
+        query: call.query,
+        status,
         duration_ms: started.elapsed().as_micros() as f64 / 1000.0,
         rows: reply.rows,
-        fault: view.fault,
+        fault: fault.map(|fault| fault.kind),
     });
-    send(reply, fault)
+    send(reply, fault, simulator.config.retry_after)
 }
 
-fn respond(simulator: &Simulator, view: &View, request: &Request, path: &str, query_text: &str) -> Reply {
+/// The answer to a call, what goes wrong with it and its number.
+fn answer(simulator: &Simulator, call: &Call) -> (Reply, Option<Fault>, u64) {
+    if let Err(seconds) = simulator.take_turn() {
+        // a refused call is none that a fault or a session counts
+        return (Reply::too_many(Some(seconds)), None, 0);
+    }
+    let target = format!("{}?{}", call.path, call.query);
+    let below_base = routes::below_base(&call.path);
+    let (kept_back, fault) = {
+        let mut faults = simulator.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        (faults.arm(&target), faults.strike(simulator.config.seed, &target))
+    };
+    let query = Query::parse(&call.query);
+    if let Some(path) = below_base.filter(|_| kept_back > 0) {
+        simulator.withhold(path, &query, kept_back);
+    }
+    let view = simulator.view(fault);
+    let mut reply = match fault.and_then(|fault| refuse(&view, fault)) {
+        Some(refusal) => refusal,
+        None => respond(simulator, &view, call, &query),
+    };
+    let number = view.call;
+    // a change of the world need not copy what nobody looks at
+    drop(view);
+    if let Some(fault) = fault {
+        if fault.kind == "reset" {
+            reply.rows = 0;
+        }
+        spoil(&mut reply, fault);
+        if let Some(path) = below_base {
+            simulator.drift(fault, path, &query);
+        }
+    }
+    (reply, fault, number)
+}
+
+async fn wait(simulator: &Simulator, reply: &Reply, fault: Option<Fault>, number: u64) {
+    let config = &simulator.config;
+    let mut delay = Duration::from_millis(config.latency_ms);
+    if config.latency > 0.0 {
+        let quirks = simulator.look().quirks;
+        delay += latency::delay(config.latency, quirks, config.seed, number, reply.release_rows);
+    }
+    if let Some(fault) = fault.filter(|fault| fault.kind == "slow-first-byte") {
+        delay += Duration::from_millis(fault.amount.unwrap_or(1000));
+    }
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+}
+
+fn respond(simulator: &Simulator, view: &View, call: &Call, query: &Query) -> Reply {
+    let path = call.path.as_str();
+    if let Some(token) = simulator.gate.exchange(&call.method, path, &call.headers, &call.body) {
+        return token;
+    }
     let Some(below_base) = routes::below_base(path) else {
         let is_page = view.quirks.has(Quirk::OddErrorBodies) || path.starts_with("/flex/html5");
         return if is_page && (path == "/" || path == "/flex" || path.starts_with("/flex/")) {
@@ -127,17 +186,25 @@ fn respond(simulator: &Simulator, view: &View, request: &Request, path: &str, qu
             Reply::not_found(view.quirks)
         };
     };
-    if !simulator.config.credentials.admit(request.headers()) {
-        return Reply::unauthorised(view.quirks);
-    }
-    routes::answer(view, request.method(), below_base, &Query::parse(query_text))
+    let cookie = match simulator.gate.admit(&call.method, path, &call.query, &call.headers) {
+        Admission::Refused => return Reply::unauthorised(view.quirks),
+        Admission::Admitted => None,
+        Admission::LoggedIn(cookie) => Some(cookie),
+    };
+    let reply = if search::is_search(below_base) && call.method == Method::POST {
+        search::answer(view, &call.body).unwrap_or_else(|refusal| refusal)
+    } else {
+        routes::answer(view, &call.method, below_base, query)
+    };
+    Reply { cookie, ..reply }
 }
 
 /// The answer of a fault that replaces the server's own.
 fn refuse(view: &View, fault: Fault) -> Option<Reply> {
     let mut reply = match fault.kind {
-        "429" => Reply::error(StatusCode::TOO_MANY_REQUESTS, "too many requests", "Too Many Requests"),
+        "429" => Reply::too_many(None),
         "500" => Reply::error(StatusCode::INTERNAL_SERVER_ERROR, "could not execute query", "Internal Server Error"),
+        "status" => Reply::status(fault.amount.and_then(|code| u16::try_from(code).ok()).unwrap_or(500)),
         "502-html" => Reply::html(StatusCode::BAD_GATEWAY, "502 Bad Gateway"),
         "503-html" => Reply::html(StatusCode::SERVICE_UNAVAILABLE, "Down for maintenance"),
         "html" => Reply::html(StatusCode::OK, "Please log in"),
@@ -152,17 +219,7 @@ fn refuse(view: &View, fault: Fault) -> Option<Reply> {
     Some(reply)
 }
 
-/// Damages a body the way a fault wants it.
-fn spoil(reply: &mut Reply, fault: Option<Fault>) {
-    match fault.map(|fault| fault.kind) {
-        Some("missing-key") => drop_first_id(&mut reply.body),
-        Some("wrong-owner") => change_first_owner(&mut reply.body),
-        Some("truncated-clean") => reply.body.truncate(reply.body.len() / 2),
-        _ => {}
-    }
-}
-
-fn send(reply: Reply, fault: Option<Fault>) -> Response {
+fn send(reply: Reply, fault: Option<Fault>, retry_after: RetryAfterForm) -> Response {
     let length = reply.body.len();
     let body = match fault {
         Some(Fault { kind: "truncated", .. }) => cut_short(reply.body),
@@ -176,8 +233,11 @@ fn send(reply: Reply, fault: Option<Fault>) -> Response {
     if let Some(media_type) = reply.content.media_type() {
         headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(media_type));
     }
-    if let Some(seconds) = reply.retry_after_s {
-        headers.insert(header::RETRY_AFTER, seconds.into());
+    let retry_after = reply.retry_after_s.and_then(|seconds| retry_after.value(seconds));
+    for (name, value) in [(header::RETRY_AFTER, retry_after), (header::SET_COOKIE, reply.cookie)] {
+        if let Some(value) = value.and_then(|value| header::HeaderValue::try_from(value).ok()) {
+            headers.insert(name, value);
+        }
     }
     response
 }

@@ -10,7 +10,7 @@ use super::reply::Reply;
 use super::request::Query;
 use super::{Profile, Quirk, Simulator, SimulatorConfig, routes};
 
-fn simulator(profile: Profile) -> Simulator {
+pub fn simulator(profile: Profile) -> Simulator {
     with_seed(profile, 1)
 }
 
@@ -18,19 +18,19 @@ fn with_seed(profile: Profile, seed: u64) -> Simulator {
     Simulator::new(SimulatorConfig { profile, seed, ..SimulatorConfig::default() }).unwrap()
 }
 
-fn reply(simulator: &Simulator, call: &str) -> Reply {
+pub fn reply(simulator: &Simulator, call: &str) -> Reply {
     let (path, query) = call.split_once('?').unwrap_or((call, ""));
     let path = format!("latest/{path}");
     routes::answer(&simulator.view(None), &Method::GET, &path, &Query::parse(query))
 }
 
-fn ask(simulator: &Simulator, call: &str) -> Value {
+pub fn ask(simulator: &Simulator, call: &str) -> Value {
     let reply = reply(simulator, call);
     assert_eq!(reply.status, 200, "{call}");
     serde_json::from_slice(&reply.body).unwrap()
 }
 
-fn rows(value: &Value) -> &Vec<Value> {
+pub fn rows(value: &Value) -> &Vec<Value> {
     value.as_array().unwrap()
 }
 
@@ -297,7 +297,7 @@ fn no_phase_of_a_big_world_is_large() {
     })
     .unwrap();
     let world = simulator.world();
-    let sizes: Vec<u64> = world.phases.iter().map(|phase| u64::from(world.rows_of(phase))).collect();
+    let sizes: Vec<u64> = (0..world.phases.len()).map(|at| u64::from(world.rows_of(at))).collect();
     assert_eq!(sizes.iter().sum::<u64>(), 100_000);
     assert!(sizes.iter().all(|&size| size <= 2_000));
 }

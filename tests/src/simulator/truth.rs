@@ -35,6 +35,17 @@ fn counts(world: &World, forbidden: &BTreeSet<i64>, quirks: Quirks) -> Value {
     let mut testcases = HashSet::new();
     let mut per_phase = Map::new();
     let mut per_status: BTreeMap<String, u64> = BTreeMap::new();
+    let mut designed = Designed::default();
+    for (at, project) in world.projects.iter().enumerate() {
+        if is_open(at) {
+            let id = project.id.to_string();
+            // a project without a repository has an empty one
+            designed.add("repositoryFolders", "foldersPerRepository", &id, 0);
+            designed.add("repositoryPlacements", "placementsPerRepository", &id, 0);
+            designed.add("requirementNodes", "requirementNodesPerProject", &id, u64::from(project.requirements.nodes));
+            designed.add("requirements", "requirementsPerProject", &id, u64::from(project.requirements.count));
+        }
+    }
     for (at, release) in world.releases.iter().enumerate() {
         if !is_open(release.project) {
             continue;
@@ -43,6 +54,17 @@ fn counts(world: &World, forbidden: &BTreeSet<i64>, quirks: Quirks) -> Value {
             pseudo += 1;
         } else {
             real += 1;
+        }
+        let tree = world.tree(at);
+        let (nodes, placements) = (tree.node_count() as u64, tree.total());
+        if release.is_pseudo {
+            let id = world.projects[release.project].id.to_string();
+            designed.add("repositoryFolders", "foldersPerRepository", &id, nodes);
+            designed.add("repositoryPlacements", "placementsPerRepository", &id, placements);
+        } else {
+            let id = release.id.to_string();
+            designed.add("folders", "foldersPerRelease", &id, nodes);
+            designed.add("placements", "placementsPerRelease", &id, placements);
         }
         cycles += world.living_cycles(at).count();
         for phase in world.phases_of_release(at) {
@@ -60,7 +82,7 @@ fn counts(world: &World, forbidden: &BTreeSet<i64>, quirks: Quirks) -> Value {
             per_phase.insert(phase.id.to_string(), rows.into());
         }
     }
-    json!({
+    let mut counts = json!({
         "projects": world.projects.len(),
         "releases": real + pseudo,
         "releasesReal": real,
@@ -73,7 +95,28 @@ fn counts(world: &World, forbidden: &BTreeSet<i64>, quirks: Quirks) -> Value {
         "usersAll": world.users.len(),
         "executionsPerPhase": per_phase,
         "executionsPerStatus": per_status,
-    })
+    });
+    if let Some(counts) = counts.as_object_mut() {
+        counts.extend(designed.counts);
+    }
+    counts
+}
+
+/// Counts of folders, placements and requirements: the sum of each kind, and each parent's share.
+#[derive(Default)]
+struct Designed {
+    counts: Map<String, Value>,
+}
+
+impl Designed {
+    fn add(&mut self, sum: &str, shares: &str, parent: &str, count: u64) {
+        let so_far = self.counts.get(sum).and_then(Value::as_u64).unwrap_or(0);
+        self.counts.insert(sum.to_owned(), (so_far + count).into());
+        let shares = self.counts.entry(shares).or_insert_with(|| Value::Object(Map::new()));
+        if let Some(shares) = shares.as_object_mut() {
+            shares.insert(parent.to_owned(), count.into());
+        }
+    }
 }
 
 /// The status as the row carries it; `absent` when it never was executed.

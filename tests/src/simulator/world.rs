@@ -7,7 +7,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::calendar::Day;
+use super::census::Census;
 use super::quirks::{Quirk, Quirks};
+use super::tree::ROOT_IDS;
 
 /// A project.
 #[derive(Clone, Debug)]
@@ -32,8 +34,23 @@ pub struct Project {
     pub first_testcase: i64,
     /// How many logical test cases it has.
     pub testcases: u32,
+    /// Its requirements.
+    pub requirements: Requirements,
     /// The row as recorded, served instead of a written one.
     pub recorded: Option<Arc<str>>,
+}
+
+/// Where the requirements of a project begin and how many there are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Requirements {
+    /// The id of the first requirement; the others follow.
+    pub first: i64,
+    /// How many there are.
+    pub count: u32,
+    /// The id of the first node of their tree; the others follow.
+    pub first_node: i64,
+    /// How many nodes the tree has.
+    pub nodes: u32,
 }
 
 /// A release, or the pseudo release of a project's repository.
@@ -186,8 +203,23 @@ pub struct World {
     pub deleted_executions: HashSet<i64>,
     /// The number of logical test cases of all projects.
     pub testcases: i64,
+    /// What moved while somebody was paging.
+    pub drift: Drift,
+    /// How many rows are there.
+    pub census: Census,
     /// Which rows belong to which, and where ids are.
     pub index: Index,
+}
+
+/// Rows that faults moved, beyond what the clock does; executions that went are in [`World::deleted_executions`].
+#[derive(Clone, Debug, Default)]
+pub struct Drift {
+    /// Placements that are in no tree any more.
+    pub placements_gone: HashSet<i64>,
+    /// Pairs of executions that stand in each other's place in every listing, in both directions.
+    pub executions_swapped: HashMap<i64, i64>,
+    /// Pairs of placements that stand in each other's place in every listing, in both directions.
+    pub placements_swapped: HashMap<i64, i64>,
 }
 
 /// Where ids are, and which rows belong to which.
@@ -203,6 +235,14 @@ pub struct Index {
     pub phase: HashMap<i64, usize>,
     /// User id to index.
     pub user: HashMap<i64, usize>,
+    /// Where the folder ids of each release begin, ascending.
+    pub tree_starts: Vec<(i64, usize)>,
+    /// Recorded root folders, which lie outside of those, to their release.
+    pub recorded_tree: HashMap<i64, usize>,
+    /// Which project's requirements begin where, ascending.
+    pub requirement_starts: Vec<(i64, usize)>,
+    /// Which project's requirement nodes begin where, ascending.
+    pub requirement_node_starts: Vec<(i64, usize)>,
     /// The releases of each project.
     pub releases_of_project: Vec<Vec<usize>>,
     /// The cycles of each release, deleted ones included.
@@ -222,9 +262,12 @@ impl World {
         };
         for (at, project) in self.projects.iter().enumerate() {
             index.project.insert(project.id, at);
+            index.requirement_starts.push((project.requirements.first, at));
+            index.requirement_node_starts.push((project.requirements.first_node, at));
         }
         for (at, release) in self.releases.iter().enumerate() {
             index.release.insert(release.id, at);
+            index.tree_starts.push((release.first_tree, at));
             index.releases_of_project[release.project].push(at);
         }
         for (at, cycle) in self.cycles.iter().enumerate() {
@@ -234,11 +277,18 @@ impl World {
         for (at, phase) in self.phases.iter().enumerate() {
             index.phase.insert(phase.id, at);
             index.phases_of_cycle[phase.cycle].push(at);
+            let cycle = &self.cycles[phase.cycle];
+            let first_tree = self.releases[cycle.release].first_tree;
+            if !(first_tree..first_tree + ROOT_IDS).contains(&phase.tree_id) {
+                index.recorded_tree.insert(phase.tree_id, cycle.release);
+            }
         }
         for (at, user) in self.users.iter().enumerate() {
             index.user.insert(user.id, at);
         }
+        index.tree_starts.sort_unstable();
         self.index = index;
+        self.census = Census::default();
     }
 
     /// The release of a phase, as an index.

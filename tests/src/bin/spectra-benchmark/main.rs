@@ -1,8 +1,13 @@
 //! Runs the six binaries on a simulated world of any size and prints seconds, rows per second, peak memory and bytes
 //! written per stage: first on a new lake, then again without a change.
 //!
+//! `--source` measures the walk alone: how much of an allowed rate it uses, what it costs beyond reading the same
+//! pages, its memory for growing worlds, and what a day with few changes costs.
+//!
 //! The figures mean something only for optimised binaries:
 //! `cargo build --release --workspace --bins && target/release/spectra-benchmark --executions 1000000`
+
+mod extraction;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -22,6 +27,10 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     executions: u64,
 
+    /// Measure the walk alone, with worlds of 100 000 executions and up to --executions
+    #[arg(long)]
+    source: bool,
+
     /// Memory each stage may use
     #[arg(long, value_name = "SIZE", default_value = "2GiB")]
     memory: String,
@@ -36,34 +45,46 @@ struct Measured {
     seconds: f64,
     peak_memory_bytes: u64,
     written_bytes: u64,
+    report: Value,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    if arguments.source {
+        return extraction::measure_all(&arguments, &runtime);
+    }
     let config =
         SimulatorConfig { profile: Profile::Big, executions: Some(arguments.executions), ..SimulatorConfig::default() };
     let simulator = runtime.block_on(Running::start(config))?;
-    if arguments.folder.exists() {
-        std::fs::remove_dir_all(&arguments.folder).context("emptying the benchmark's folder")?;
-    }
-    std::fs::create_dir_all(&arguments.folder)?;
+    empty(&arguments.folder)?;
     for title in ["full run", "run without change"] {
         let mut all = Vec::new();
         for stage in STAGES {
-            all.push(measure(stage, &arguments, &simulator.url())?);
+            all.push(measure(stage, &arguments, &simulator.url(), &[])?);
         }
         print(title, arguments.executions, &all);
     }
     Ok(())
 }
 
-fn measure(stage: &'static str, arguments: &Arguments, api_url: &str) -> Result<Measured> {
+fn empty(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).context("emptying the benchmark's folder")?;
+    }
+    std::fs::create_dir_all(folder).context("making the benchmark's folder")
+}
+
+fn measure(stage: &'static str, arguments: &Arguments, api_url: &str, flags: &[&str]) -> Result<Measured> {
     let lake = arguments.folder.join("lake");
     let before = bytes_in(&lake);
     let binary = std::env::current_exe()?.with_file_name(format!("spectra-{stage}"));
     let mut command = Command::new(&binary);
-    command.env("SPECTRA_LAKE", &lake).env("SPECTRA_MEMORY", &arguments.memory).env("SPECTRA_AS_OF", "2026-01-05");
+    command
+        .args(flags)
+        .env("SPECTRA_LAKE", &lake)
+        .env("SPECTRA_MEMORY", &arguments.memory)
+        .env("SPECTRA_AS_OF", "2026-01-05");
     if stage == "source" {
         command.env("SPECTRA_API_URL", api_url).env("SPECTRA_API_TOKEN", "simulator-token");
     }
@@ -82,6 +103,7 @@ fn measure(stage: &'static str, arguments: &Arguments, api_url: &str) -> Result<
         seconds: report["seconds"].as_f64().unwrap_or_default(),
         peak_memory_bytes: report["peakMemoryBytes"].as_u64().unwrap_or_default(),
         written_bytes: bytes_in(&lake).saturating_sub(before),
+        report,
     })
 }
 

@@ -1,0 +1,581 @@
+//! One slice, asked for page after page until it is whole: nothing here knows of other slices, so that several can be
+//! under way at once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use spectra_common::failure::{Exit, failure};
+use spectra_common::run::{Run, stopped};
+use tokio::sync::mpsc::{Receiver, UnboundedSender};
+use tracing::{info, warn};
+
+use crate::body::Body;
+use crate::client::{Answer, Ask, Client, Cost, Fault, Patience, Refusal, refuse};
+use crate::files::{Files, Limits};
+use crate::journal::Half;
+use crate::page::{Ids, Page, Reader, Record};
+use crate::pager::{Paging, Position};
+use crate::parents::Parents;
+use crate::skip::{Lineage, written};
+use crate::slice::{Landing, key};
+use crate::spec::{self, Incident, Place, Resource, Spec, Then, fill, id_text};
+
+/// Records of a large page landed at a time.
+const RECORDS_AT_A_TIME: usize = 1_000;
+
+/// Fewest rows asked for, however slow the server.
+const LEAST_PAGE_SIZE: usize = 10;
+
+/// Good pages after which a page size that was lowered is doubled again.
+const GOOD_PAGES_TO_GROW: usize = 5;
+
+/// A slice to be asked for.
+#[derive(Clone)]
+pub struct Job {
+    /// What kind of thing it lists.
+    pub resource: Arc<Resource>,
+    /// Under whom.
+    pub ids: Ids,
+    /// What its ancestors' records say about it.
+    pub lineage: Lineage,
+    /// Only what changed since then.
+    pub since: Option<Timestamp>,
+    /// What another run has of it.
+    pub half: Option<Half>,
+}
+
+impl Job {
+    /// The table it lands in.
+    pub fn table(&self) -> &str {
+        self.resource.table.as_deref().unwrap_or_default()
+    }
+
+    /// Its key.
+    pub fn key(&self) -> String {
+        key(&self.ids)
+    }
+}
+
+/// Where answers come from.
+pub enum Origin {
+    /// An API, or a recording of one.
+    Api(Client),
+    /// Files.
+    Files(Files),
+}
+
+/// Asks for slices.
+pub struct Fetcher {
+    /// The run it asks for.
+    pub run: Arc<Run>,
+    /// The API.
+    pub spec: Arc<Spec>,
+    /// Where answers come from.
+    pub origin: Origin,
+    /// Rows per page, where not the pager's own default.
+    pub page_size: Option<usize>,
+    /// Bytes of one slice held in memory before they go to a file.
+    pub largest_held_bytes: usize,
+    /// Longest time between two points a killed run can be gone on from.
+    pub checkpoint: Duration,
+    /// Takes slices that are not whole yet, to be kept.
+    pub halves: UnboundedSender<Half>,
+    /// Page sizes lowered because pages were too heavy, by resource, with the good pages since.
+    pub sizes: Mutex<HashMap<String, (usize, usize)>>,
+}
+
+/// What became of a slice.
+pub struct Fetched {
+    /// When the walk began.
+    pub walked_at: Timestamp,
+    /// How long it took.
+    pub duration_ms: i64,
+    /// What it cost.
+    pub tally: Tally,
+    /// How it ended.
+    pub end: End,
+}
+
+/// How the walk of a slice ended.
+pub enum End {
+    /// Whole.
+    Complete(Landing, Parents),
+    /// Not to be seen.
+    Forbidden(String),
+    /// Not to be had.
+    Failed(String),
+}
+
+/// Counts of a slice's walk.
+#[derive(Default)]
+pub struct Tally {
+    /// Of its requests.
+    pub cost: Cost,
+    /// Pages received.
+    pub page_count: i64,
+    /// Rows the server declared.
+    pub total: Option<i64>,
+}
+
+impl Fetcher {
+    /// Walks one slice, and again where rows moved meanwhile.
+    ///
+    /// # Errors
+    /// When the run cannot go on.
+    pub async fn fetch(self: Arc<Self>, job: Job) -> Result<Fetched> {
+        let clock = Instant::now();
+        let walked_at = Timestamp::now();
+        let mut tally = Tally::default();
+        let mut walk = 1;
+        let mut half = job.half.clone();
+        let end = loop {
+            let mut landing = self.landing(&job)?;
+            let mut position = None;
+            if let Some(half) = half.take() {
+                landing = landing.resume(&half.begun, self.run.settings.memory).await?;
+                position = Some(half.position);
+            }
+            let mut parents = Parents::default();
+            let result = match &self.origin {
+                Origin::Api(client) => self.pages(client, &job, position, &mut landing, &mut parents, &mut tally).await,
+                Origin::Files(files) => self.files(files, &job, &mut landing, &mut parents, &mut tally).await,
+            };
+            let refusal = match result {
+                Ok(()) => break End::Complete(landing, parents),
+                Err(refusal) => refusal,
+            };
+            landing.drop_rows().await?;
+            let refusal = match refusal {
+                Refusal::Again(fault) if walk < self.spec.retry.walks => {
+                    warn!(resource = job.table(), slice = job.key(), "{}: walking the slice again", fault.reason);
+                    walk += 1;
+                    let longest = self.spec.retry.first_wait_ms;
+                    tokio::select! {
+                        () = tokio::time::sleep(Duration::from_millis(rand::random_range(0..=longest))) => continue,
+                        () = self.run.stop.cancelled() => return Err(stopped()),
+                    }
+                }
+                Refusal::Again(fault) => {
+                    let rule = self.spec.rule_for(Some(&job.resource), fault.incident, &fault.reason);
+                    let walks = if walk > 1 { format!(" ({walk} walks)") } else { String::new() };
+                    refuse(rule.at_last(), &fault, format!("{}{walks}", fault.reason))
+                }
+                other => other,
+            };
+            match refusal {
+                Refusal::Forbidden(reason) => break End::Forbidden(reason),
+                Refusal::Skip(reason) => break End::Failed(reason),
+                Refusal::Again(fault) => break End::Failed(fault.reason),
+                Refusal::Run(error) => return Err(error),
+                // The policy takes what went wrong as an empty listing.
+                Refusal::Empty => {
+                    break End::Complete(self.landing(&job)?, Parents::default());
+                }
+            }
+        };
+        let duration_ms = i64::try_from(clock.elapsed().as_millis()).unwrap_or(i64::MAX);
+        Ok(Fetched { walked_at, duration_ms, tally, end })
+    }
+
+    fn landing(&self, job: &Job) -> Result<Landing> {
+        Landing::new(&self.run.lake, job.table(), job.key(), &self.run.id, self.largest_held_bytes)
+    }
+
+    /// Asks one path of no resource, to see whether the credentials are good and the server is the right one.
+    ///
+    /// # Errors
+    /// [`Exit::Configuration`] for another kind of server, [`Exit::NotAuthorised`], [`Exit::ApiUnavailable`].
+    pub async fn probe(&self, client: &Client, path: &str) -> Result<()> {
+        let ask = Ask { method: reqwest::Method::GET, url: client.url(None, path, &[]), body: None };
+        let hint = format!("check --api-url: it must be the root of a {} server", self.spec.name);
+        let mut cost = Cost::default();
+        let mut patience = Patience::new(&self.spec, None);
+        loop {
+            let fault = match client.once(&self.run, &ask, &mut cost).await? {
+                Ok(answer) if serde_json::from_slice::<IgnoredAny>(&answer.body.beginning(1 << 20)).is_ok() => {
+                    return Ok(());
+                }
+                Ok(_) => Fault::new(Incident::NotJson, "the answer is not JSON but a web page or empty"),
+                Err(fault) => fault,
+            };
+            let is_another = matches!(
+                fault.incident,
+                Incident::WebPage | Incident::NotJson | Incident::ContentType | Incident::Status(300..=399 | 404 | 405)
+            );
+            if is_another {
+                return Err(failure(Exit::Configuration, format!("asking {}: {}", ask.url, fault.reason), hint));
+            }
+            match patience.after(&self.run, client, &ask, fault).await {
+                Ok(()) => {}
+                Err(Refusal::Run(error)) => return Err(error),
+                Err(Refusal::Empty) => return Ok(()),
+                Err(Refusal::Forbidden(reason)) => {
+                    return Err(failure(
+                        Exit::NotAuthorised,
+                        format!("{reason}: the credentials are not allowed to use this API"),
+                        "check the rights of the user the credentials belong to",
+                    ));
+                }
+                Err(Refusal::Skip(reason) | Refusal::Again(Fault { reason, .. })) => {
+                    return Err(failure(Exit::Configuration, reason, hint));
+                }
+            }
+        }
+    }
+
+    async fn pages(
+        &self,
+        client: &Client,
+        job: &Job,
+        position: Option<Position>,
+        landing: &mut Landing,
+        parents: &mut Parents,
+        tally: &mut Tally,
+    ) -> Result<(), Refusal> {
+        let resource = job.resource.as_ref();
+        let pager = self.spec.pager_of(resource)?;
+        let reader = Reader::new(&self.spec, resource, pager);
+        let default_size = pager.map_or(usize::MAX, |pager| pager.default_size);
+        let mut paging = match position {
+            Some(position) => Paging::resume(pager, position),
+            None => Paging::new(pager, self.page_size_of(resource, default_size)),
+        };
+        let mut kept_at = Instant::now();
+        loop {
+            let (ask, page, body, records) = match self.page(client, job, &reader, &mut paging, tally).await {
+                // Rows that came before are not all there are, only because the next page is called empty.
+                Err(Refusal::Empty) if landing.row_count > 0 => {
+                    let reason = format!("page {} is called empty after others that were not", paging.number());
+                    return Err(Refusal::Skip(reason));
+                }
+                result => result?,
+            };
+            let spoiled = |fault: Fault| self.spoiled(resource, &ask, fault);
+            let known = paging.check(&page).map_err(spoiled)?;
+            tally.page_count += 1;
+            tally.total = paging.total();
+            let number = i32::try_from(paging.number()).context("a listing has more pages than can be counted")?;
+            let mut sink = Sink { landing: &mut *landing, parents: &mut *parents, page: number, ordinal: 0 };
+            let moved = match records {
+                Some(records) => sink.take(records.into_iter().skip(known).collect()).await?,
+                None => take_from_disk(&reader, &job.ids, &body, known, sink)?,
+            };
+            if let Some(id) = moved {
+                let reason = format!("rows moved while they were being listed: record {id} came twice");
+                return Err(spoiled(Fault::new(Incident::MovedRows, reason)));
+            }
+            if !paging.advance(&page, &ask.url).map_err(spoiled)? {
+                return paging.finish(landing.row_count).map_err(spoiled);
+            }
+            if let Some(size) = self.grown(resource, &paging) {
+                paging.resize(size);
+            }
+            // Parents are not in the files, so a listing of parents is asked for from its beginning.
+            if kept_at.elapsed() >= self.checkpoint && resource.key.is_none() && job.since.is_none() {
+                kept_at = Instant::now();
+                if let Some(begun) = landing.begun().await? {
+                    let (resource, slice_key) = (job.table().to_owned(), job.key());
+                    let half = Half { resource, slice_key, begun, position: paging.position().clone() };
+                    // Nobody takes it only where the walk has ended.
+                    let _ = self.halves.send(half);
+                }
+            }
+            if self.run.stop.is_cancelled() {
+                return Err(Refusal::Run(stopped()));
+            }
+        }
+    }
+
+    /// One page, tried until it is there. Records of a large body stay on disk.
+    async fn page(
+        &self,
+        client: &Client,
+        job: &Job,
+        reader: &Reader<'_>,
+        paging: &mut Paging<'_>,
+        tally: &mut Tally,
+    ) -> Result<(Ask, Page, Body, Option<Vec<Record>>), Refusal> {
+        let mut patience = Patience::new(&self.spec, Some(&job.resource));
+        loop {
+            let ask = self.ask(client, job, paging)?;
+            let fault = match client.once(&self.run, &ask, &mut tally.cost).await? {
+                Ok(answer) => match read(reader, &job.ids, answer) {
+                    Ok((page, body, records)) => {
+                        client.pace.exchange_ended(true);
+                        return Ok((ask, page, body, records));
+                    }
+                    Err(fault) => fault,
+                },
+                Err(fault) => fault,
+            };
+            let is_heavy = matches!(fault.incident, Incident::Timeout | Incident::TooLarge | Incident::Status(504));
+            if is_heavy {
+                self.shrink(&job.resource, paging);
+            }
+            patience.after(&self.run, client, &ask, fault).await?;
+        }
+    }
+
+    fn spoiled(&self, resource: &Resource, ask: &Ask, fault: Fault) -> Refusal {
+        let fault = Fault { reason: format!("asking {}: {}", ask.url, fault.reason), ..fault };
+        match self.spec.rule_for(Some(resource), fault.incident, &fault.reason).then {
+            Then::Retry => Refusal::Again(fault),
+            then => refuse(then, &fault, fault.reason.clone()),
+        }
+    }
+
+    fn ask(&self, client: &Client, job: &Job, paging: &Paging<'_>) -> Result<Ask> {
+        let resource = job.resource.as_ref();
+        let method = if resource.method == "POST" { reqwest::Method::POST } else { reqwest::Method::GET };
+        if let Some(url) = paging.next() {
+            return Ok(Ask { method, url: url.clone(), body: None });
+        }
+        let path = fill(resource.path.as_deref().unwrap_or_default(), &job.ids, spec::segment);
+        let mut query: Vec<(String, String)> =
+            resource.query.iter().map(|(name, text)| (name.clone(), fill(text, &job.ids, str::to_owned))).collect();
+        if let (Some(since), Some(filter)) = (job.since, &resource.changed_since) {
+            query.push((filter.parameter.clone(), written(filter, since)));
+        }
+        let mut body = match &resource.body {
+            Some(body) => Some(filled(serde_json::to_value(body)?, &job.ids)),
+            None => None,
+        };
+        for (name, value) in paging.parameters() {
+            match (paging.place(), &mut body) {
+                (Place::Body, Some(body)) => put(body, name, value),
+                _ => query.push((name.to_owned(), id_text(&value))),
+            }
+        }
+        Ok(Ask { method, url: client.url(resource.base_path.as_deref(), &path, &query), body })
+    }
+
+    fn page_size_of(&self, resource: &Resource, default_size: usize) -> usize {
+        let wanted = self.page_size.unwrap_or(default_size);
+        let sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        sizes.get(&resource.name).map_or(wanted, |(size, _)| wanted.min(*size))
+    }
+
+    fn shrink(&self, resource: &Resource, paging: &mut Paging<'_>) {
+        let size = (paging.size() / 2).max(LEAST_PAGE_SIZE);
+        if size < paging.size() && paging.resize(size) {
+            info!(resource = resource.name, "a page was too heavy: asking for {size} rows at a time");
+            let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+            sizes.insert(resource.name.clone(), (size, 0));
+        }
+    }
+
+    /// The size to go on with after enough good pages, where it is another.
+    fn grown(&self, resource: &Resource, paging: &Paging<'_>) -> Option<usize> {
+        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        let (size, good_pages) = sizes.get_mut(&resource.name)?;
+        *good_pages += 1;
+        if *good_pages < GOOD_PAGES_TO_GROW {
+            return (*size != paging.size()).then_some(*size);
+        }
+        *size = size.saturating_mul(2);
+        *good_pages = 0;
+        let wanted = self.page_size.or_else(|| {
+            let pager = self.spec.pager_of(resource).ok().flatten()?;
+            Some(pager.default_size)
+        })?;
+        let size = (*size).min(wanted);
+        if size == wanted {
+            sizes.remove(&resource.name);
+        }
+        Some(size)
+    }
+
+    async fn files(
+        &self,
+        files: &Files,
+        job: &Job,
+        landing: &mut Landing,
+        parents: &mut Parents,
+        tally: &mut Tally,
+    ) -> Result<(), Refusal> {
+        let resource = job.resource.as_ref();
+        let reader = Reader::new(&self.spec, resource, None);
+        let pattern = fill(resource.files.as_deref().unwrap_or_default(), &job.ids, spec::segment);
+        for (number, (path, size)) in files.list(&pattern).await?.into_iter().enumerate() {
+            let number = i32::try_from(number).context("a listing has more files than can be counted")?;
+            let mut sink = Sink { landing: &mut *landing, parents: &mut *parents, page: number, ordinal: 0 };
+            let limits = Limits { batch_rows: RECORDS_AT_A_TIME, ..Limits::default() };
+            // The one who takes drops its end when it gives up, so that the one who reads does not wait for it.
+            let (sender, batches) = tokio::sync::mpsc::channel(2);
+            let (read, taken) = tokio::join!(
+                files.records(&path, resource.records.as_deref(), limits, sender),
+                take_from_file(&self.run, &reader, &job.ids, batches, &mut sink),
+            );
+            tally.page_count += 1;
+            tally.cost.byte_count += i64::try_from(size).unwrap_or(i64::MAX);
+            if let Some(fault) = taken? {
+                let fault = Fault { reason: format!("reading {path}: {}", fault.reason), ..fault };
+                let rule = self.spec.rule_for(Some(resource), fault.incident, &fault.reason);
+                return Err(refuse(rule.at_last(), &fault, fault.reason.clone()));
+            }
+            read?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the records of a page go.
+struct Sink<'a> {
+    landing: &'a mut Landing,
+    parents: &'a mut Parents,
+    page: i32,
+    ordinal: usize,
+}
+
+impl Sink<'_> {
+    /// Takes records; says which one came before, if any did.
+    async fn take(&mut self, mut records: Vec<Record>) -> Result<Option<String>> {
+        let twice = self.landing.take(self.page, self.ordinal, &records, Timestamp::now()).await?;
+        self.ordinal += records.len();
+        for record in &mut records {
+            if let Some(parent) = record.parent.take() {
+                self.parents.push(parent)?;
+            }
+        }
+        Ok(twice)
+    }
+}
+
+fn read(reader: &Reader<'_>, ids: &Ids, answer: Answer) -> Result<(Page, Body, Option<Vec<Record>>), Fault> {
+    let Answer { body, link } = answer;
+    let (mut page, records) = match &body {
+        Body::Memory(_) => {
+            let mut records = Vec::new();
+            let page = reader.read(ids, &body, &mut |record| {
+                records.push(record);
+                Ok(())
+            })?;
+            (page, Some(records))
+        }
+        // Read to the end before anything is landed: what cannot be whole must leave nothing behind.
+        Body::File(_) => (tokio::task::block_in_place(|| reader.read(ids, &body, &mut |_| Ok(())))?, None),
+    };
+    page.link = link;
+    Ok((page, body, records))
+}
+
+async fn take_from_file(
+    run: &Run,
+    reader: &Reader<'_>,
+    ids: &Ids,
+    mut batches: Receiver<Vec<Box<RawValue>>>,
+    sink: &mut Sink<'_>,
+) -> Result<Option<Fault>> {
+    while let Some(payloads) = batches.recv().await {
+        let mut records = Vec::with_capacity(payloads.len());
+        for (at, payload) in payloads.into_iter().enumerate() {
+            match reader.record(ids, payload) {
+                Ok((record, _)) => records.push(record),
+                Err(fault) => {
+                    let reason = format!("record {} {}", sink.ordinal + at, fault.reason);
+                    return Ok(Some(Fault { reason, ..fault }));
+                }
+            }
+        }
+        if let Some(id) = sink.take(records).await? {
+            return Ok(Some(Fault::new(Incident::MovedRows, format!("record {id} is there twice"))));
+        }
+        if run.stop.is_cancelled() {
+            return Err(stopped());
+        }
+    }
+    Ok(None)
+}
+
+fn take_from_disk(
+    reader: &Reader<'_>,
+    ids: &Ids,
+    body: &Body,
+    known: usize,
+    mut sink: Sink<'_>,
+) -> Result<Option<String>> {
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::block_in_place(|| {
+        let mut twice = None;
+        let mut failed = None;
+        let mut left = known;
+        let mut records = Vec::with_capacity(RECORDS_AT_A_TIME);
+        let mut land = |records: Vec<Record>| match runtime.block_on(sink.take(records)) {
+            Ok(None) => Ok(()),
+            Ok(Some(id)) => {
+                twice = Some(id);
+                Err(Fault::new(Incident::MovedRows, ""))
+            }
+            Err(error) => {
+                failed = Some(error);
+                Err(Fault::new(Incident::MovedRows, ""))
+            }
+        };
+        let read = reader.read(ids, body, &mut |record| {
+            if left > 0 {
+                left -= 1;
+                return Ok(());
+            }
+            records.push(record);
+            if records.len() < RECORDS_AT_A_TIME {
+                return Ok(());
+            }
+            land(std::mem::replace(&mut records, Vec::with_capacity(RECORDS_AT_A_TIME)))
+        });
+        let landed = read.and_then(|_| land(records));
+        match (failed, twice, landed) {
+            (Some(error), ..) => Err(error),
+            (None, Some(id), _) => Ok(Some(id)),
+            (None, None, Ok(())) => Ok(None),
+            (None, None, Err(fault)) => Err(anyhow::anyhow!("reading a page again from disk: {}", fault.reason)),
+        }
+    })
+}
+
+/// A body with the ids of ancestors in its texts.
+fn filled(value: Value, ids: &Ids) -> Value {
+    match value {
+        Value::String(text) => Value::String(fill(&text, ids, str::to_owned)),
+        Value::Array(list) => Value::Array(list.into_iter().map(|each| filled(each, ids)).collect()),
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(name, value)| (name, filled(value, ids))).collect())
+        }
+        other => other,
+    }
+}
+
+/// Puts a value at a path of a body, which is made where it is missing.
+fn put(body: &mut Value, path: &str, value: Value) {
+    let mut current = body;
+    for step in path.split('.') {
+        if !current.is_object() {
+            *current = Value::Object(serde_json::Map::new());
+        }
+        current = &mut current[step];
+    }
+    *current = value;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_takes_ids_and_the_pagers_parameters() {
+        let ids: Ids = vec![("releaseId".to_owned(), Value::from(7))];
+        let body = serde_json::json!({"releaseid": "{releaseId}", "n": 1, "word": ["id = {releaseId}"]});
+        let mut body = filled(body, &ids);
+        put(&mut body, "firstresult", 100.into());
+        put(&mut body, "page.size", 50.into());
+        let expected = serde_json::json!({
+            "releaseid": "7", "n": 1, "word": ["id = 7"], "firstresult": 100, "page": {"size": 50}
+        });
+        assert_eq!(body, expected);
+    }
+}
