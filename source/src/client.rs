@@ -320,7 +320,9 @@ impl Client {
             }
         };
         if status != 200 {
-            let reason = format!("{} {}", status_text(status), said(&body)).trim_end().to_owned();
+            let (text, said) = (status_text(status), said(&body));
+            let is_news = !said.is_empty() && !text.ends_with(&said);
+            let reason = if is_news { format!("{text}: {said}") } else { text };
             return Err(Fault { incident: Incident::Status(status), reason, retry_after });
         }
         let kind = content_type.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim();

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use spectra_common::failure::{Exit, failure};
+use spectra_common::failure::{Exit, exit_of, failure, one_line};
 use spectra_common::run::{Run, stopped};
 use tokio::sync::mpsc::{Receiver, UnboundedSender};
 use tracing::{info, warn};
@@ -148,6 +148,10 @@ impl Fetcher {
             };
             let refusal = match result {
                 Ok(()) => break End::Complete(landing, parents),
+                Err(Refusal::Run(error)) => {
+                    landing.leave().await;
+                    return Err(error);
+                }
                 Err(refusal) => refusal,
             };
             landing.drop_rows().await?;
@@ -414,12 +418,16 @@ impl Fetcher {
             );
             tally.page_count += 1;
             tally.cost.byte_count += i64::try_from(size).unwrap_or(i64::MAX);
-            if let Some(fault) = taken? {
-                let fault = Fault { reason: format!("reading {path}: {}", fault.reason), ..fault };
-                let rule = self.spec.rule_for(Some(resource), fault.incident, &fault.reason);
-                return Err(refuse(rule.at_last(), &fault, fault.reason.clone()));
-            }
-            read?;
+            let fault = match (taken?, read) {
+                (Some(fault), _) => Fault { reason: format!("reading {path}: {}", fault.reason), ..fault },
+                (None, Ok(_)) => continue,
+                (None, Err(error)) if exit_of(&error) == Exit::DataRefused => {
+                    Fault::new(Incident::NotJson, one_line(&error))
+                }
+                (None, Err(error)) => return Err(Refusal::Run(error)),
+            };
+            let rule = self.spec.rule_for(Some(resource), fault.incident, &fault.reason);
+            return Err(refuse(rule.at_last(), &fault, fault.reason.clone()));
         }
         Ok(())
     }

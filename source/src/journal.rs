@@ -79,6 +79,9 @@ struct Entry {
     /// What was found out about how often servers may be asked, by host.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     learned: BTreeMap<String, Learned>,
+    /// Tables whose walks so far are not to be gone on from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    doubted: Vec<String>,
 }
 
 /// Slices and files of runs that did not end well.
@@ -107,6 +110,8 @@ pub struct Kept {
     pub halves: Vec<Half>,
     /// What is known about how often servers may be asked, by host.
     pub learned: BTreeMap<String, Learned>,
+    /// Tables that are to be walked again, because what came for them is hard to believe.
+    pub doubted: Vec<String>,
 }
 
 /// Keeps what was walked since the last time.
@@ -122,6 +127,7 @@ pub async fn keep(journal: &mut Appender, run_id: &str, fingerprint: &str, kept:
         staged: kept.staged,
         halves: kept.halves,
         learned: kept.learned,
+        doubted: kept.doubted,
     };
     // As text: the log's own format must not depend on what we put into it.
     let metadata = HashMap::from([(STATE.to_owned(), Value::from(serde_json::to_string(&entry)?))]);
@@ -168,6 +174,7 @@ pub async fn unfinished(lake: &Lake, fingerprint: &str, finished: &HashSet<Strin
         for (table, adds) in entry.staged {
             found.staged.entry(table).or_default().extend(adds);
         }
+        found.walked.retain(|(table, _), _| !entry.doubted.contains(table));
     }
     if !are_there(lake, &found.staged).await? {
         warn!("files of an unfinished run are gone: walking everything again");

@@ -216,6 +216,9 @@ async fn work(run: Arc<Run>, spec: Arc<Spec>, far: Far, arguments: Arguments) ->
         before.unfinished.halves.clear();
     }
     let learned = far.host().and_then(|host| before.unfinished.learned.get(&host).copied());
+    if let Some(per_minute) = learned.and_then(|learned| learned.per_minute) {
+        info!("an earlier run learned that this server allows about {per_minute:.0} requests/min");
+    }
     let (sender, halves) = tokio::sync::mpsc::unbounded_channel();
     let fetcher = Arc::new(far.fetcher(&run, &spec, &arguments, learned, sender));
     let request = Request {

@@ -104,8 +104,10 @@ fn plan(
 ) -> Planned {
     let mut total = past::Cost::default();
     expected.iter().for_each(|expected| total += expected.cost);
-    let is_probed = request.fetcher.spec.probe.is_some() && matches!(request.fetcher.origin, Origin::Api(_));
-    total.requests += f64::from(u8::from(is_probed));
+    total.requests = match &request.fetcher.origin {
+        Origin::Api(_) => total.requests + f64::from(u8::from(request.fetcher.spec.probe.is_some())),
+        Origin::Files(_) => 0.0,
+    };
     let asked = expected.iter().map(|expected| expected.asked).sum();
     let lake = &request.fetcher.run.lake;
     let besides = forecast.log.besides.unwrap_or_else(|| Besides::guess(begun_ms, expected.len() + 1, lake));

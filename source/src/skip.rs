@@ -40,12 +40,26 @@ pub async fn pasts(lake: &Lake, spec: &Spec, rechecks_closed: bool, memory_bytes
     });
     let table = if is_used { lake.open("log", "slice", None).await? } else { None };
     let Some(table) = table else { return Ok(Pasts::new()) };
+    let Some(runs) = lake.open("log", "run", None).await? else { return Ok(Pasts::new()) };
     let context = session::new(memory_bytes, 1)?;
     session::register_delta(&context, "log", "slice", &table).await?;
-    let sql = "select resource, \"sliceKey\", max(\"walkedAt\") as \"walkedAt\",
+    session::register_delta(&context, "log", "run", &runs).await?;
+    // What a run walked that did not end well is in the lake only where another took it over.
+    let sql = "with finished as (
+            select distinct \"runId\" from log.run where stage = 'source' and status in ('published', 'unchanged')),
+        walk as (select * from log.slice where outcome in ('complete', 'unchanged', 'partial')),
+        taken_over as (
+            select distinct resource, \"sliceKey\", \"walkedAt\" from log.slice
+            where outcome = 'resumed' and \"runId\" in (select \"runId\" from finished)),
+        good as (
+            select * from walk where \"runId\" in (select \"runId\" from finished)
+            union all
+            select walk.* from walk left semi join taken_over on walk.resource = taken_over.resource
+                and walk.\"sliceKey\" = taken_over.\"sliceKey\" and walk.\"walkedAt\" = taken_over.\"walkedAt\")
+        select resource, \"sliceKey\", max(\"walkedAt\") as \"walkedAt\",
             max(\"walkedAt\") filter (where outcome in ('complete', 'unchanged')) as \"wholeAt\",
             last_value(\"parentVersion\" order by \"walkedAt\") as version
-        from log.slice where outcome in ('complete', 'unchanged', 'partial') group by resource, \"sliceKey\"";
+        from good group by resource, \"sliceKey\"";
     let pasts: Vec<Past> = log::rows(&context.sql(sql).await?.collect().await?)?;
     Ok(pasts.into_iter().map(|past| ((past.resource.clone(), past.slice_key.clone()), past)).collect())
 }

@@ -295,6 +295,13 @@ impl Landing {
         Ok(Landed::Spilled(self.closed))
     }
 
+    /// Forgets the rows that no other run could go on from: this one ends.
+    pub async fn leave(mut self) {
+        if let Some(writer) = self.spilled.take() {
+            writer.abort().await;
+        }
+    }
+
     /// Forgets the rows: the slice is as it was, or not complete.
     ///
     /// # Errors

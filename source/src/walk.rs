@@ -88,6 +88,8 @@ pub struct Walk {
     touched: HashSet<(String, String)>,
     /// Walks by outcome.
     pub outcomes: BTreeMap<String, i64>,
+    /// Those of them that were not asked for, because what they lie below could not be seen.
+    hidden: BTreeMap<String, i64>,
     /// Slices that could not be read, named.
     pub warnings: Vec<String>,
     progress: Progress,
@@ -149,6 +151,7 @@ impl Walk {
             journal,
             touched: HashSet::new(),
             outcomes: BTreeMap::new(),
+            hidden: BTreeMap::new(),
             warnings: Vec::new(),
             progress,
         }
@@ -171,10 +174,12 @@ impl Walk {
         let result = self.all().await;
         // Those ahead are given up before anything is said about them.
         self.frames.clear();
+        self.fresh.halves.extend(std::iter::from_fn(|| self.request.halves.try_recv().ok()));
         self.progress.finish();
-        if result.is_ok() {
+        let result = result.and_then(|()| {
             self.find_gone();
-        }
+            self.gate()
+        });
         let kept = self.keep().await;
         match (result, kept) {
             (Err(error), Err(lost)) => {
@@ -182,7 +187,7 @@ impl Walk {
                 Err(error)
             }
             (Err(error), Ok(())) => Err(error),
-            (Ok(()), kept) => kept.and_then(|()| self.gate()),
+            (Ok(()), kept) => kept,
         }
     }
 
@@ -231,6 +236,9 @@ impl Walk {
         // Only a content that is there and in sight may stay as it is.
         let is_settled = !self.request.is_full && self.versions.settled(&slice.0, &slice.1).is_some();
         let past = self.pasts.get(&slice).filter(|_| is_settled);
+        if self.request.is_full {
+            job.lineage.count = None;
+        }
         match decide(&job.resource, &job.lineage, past, self.run.started_at, self.request.recheck_closed) {
             Decision::Walk => {}
             Decision::Since(since) => job.since = Some(since),
@@ -296,15 +304,18 @@ impl Walk {
         Ok(())
     }
 
-    /// Waits for a slice, and keeps what slices that are not whole yet have so far.
+    /// Waits for a slice, however long it takes, and meanwhile keeps what was walked before it and what slices that are
+    /// not whole yet have so far.
     async fn fetched(&mut self, mut task: Task) -> Result<Fetched> {
         loop {
+            let due = tokio::time::Instant::from_std(self.kept_at + self.request.fetcher.checkpoint);
             tokio::select! {
                 ended = &mut task.0 => return ended.context("a slice was given up")?,
                 Some(half) = self.request.halves.recv() => {
                     self.fresh.halves.push(half);
                     self.keep().await?;
                 }
+                () = tokio::time::sleep_until(due), if !self.fresh.rows.is_empty() => self.keep().await?,
             }
         }
     }
@@ -437,6 +448,7 @@ impl Walk {
         self.warnings.push(sentence);
         self.versions.unseen(table, key, status, reason);
         for (table, below) in self.below(resource, key) {
+            *self.hidden.entry(status.to_owned()).or_default() += 1;
             self.versions.unseen(&table, &below, status, &format!("lies below {key}, which is {status}"));
             self.log(SliceRow {
                 resource: table.clone(),
@@ -483,11 +495,12 @@ impl Walk {
     }
 
     /// Refuses to publish a walk that is too full of holes to be true.
-    fn gate(&self) -> Result<()> {
+    fn gate(&mut self) -> Result<()> {
         let kept = "nothing was published; what was walked is kept for the next run";
         let count = |outcome: &str| self.outcomes.get(outcome).copied().unwrap_or(0);
-        let failed = count("failed");
-        let walked: i64 = self.outcomes.values().sum::<i64>() - count("gone") - count("skipped");
+        let failed = count("failed") - self.hidden.get("failed").copied().unwrap_or(0);
+        let all: i64 = self.outcomes.values().sum();
+        let walked = all - self.hidden.values().sum::<i64>() - count("gone") - count("skipped");
         let gate = self.spec.gate;
         if failed > i64::from(gate.failed_least) && failed * 100 > walked * i64::from(gate.failed_percent) {
             let first =
@@ -504,6 +517,8 @@ impl Walk {
         let mut emptied = self.versions.emptied();
         emptied.retain(|table| !self.request.may_be_empty.contains(table));
         if let Some(table) = emptied.first() {
+            // Or the next run would believe it.
+            self.fresh.doubted.clone_from(&emptied);
             return Err(failure(
                 Exit::DataRefused,
                 format!("nothing came for {}, where there was something before", emptied.join(" and ")),
@@ -539,7 +554,7 @@ impl Walk {
         for (table, adds) in &kept.staged {
             self.staged.entry(table.clone()).or_default().extend(adds.iter().cloned());
         }
-        if kept.rows.is_empty() && kept.halves.is_empty() {
+        if kept.rows.is_empty() && kept.halves.is_empty() && kept.doubted.is_empty() {
             return Ok(());
         }
         kept.learned = self.learned();

@@ -33,7 +33,10 @@ fn check(ran: &Ran, name: &str) -> (String, String) {
 #[track_caller]
 fn found(ran: &Ran, name: &str, verdict: &str, words: &str) {
     let (said, message) = check(ran, name);
-    assert!(said == verdict && message.contains(words), "{name}: expected {verdict}, `{words}`; found {said}: {message}");
+    assert!(
+        said == verdict && message.contains(words),
+        "{name}: expected {verdict}, `{words}`; found {said}: {message}"
+    );
 }
 
 fn verdicts(ran: &Ran) -> Vec<&str> {
@@ -56,7 +59,8 @@ async fn all_is_well_before_and_after_the_first_run() {
     found(&ran, "credentials", "ok", "bearer: accepted; the user is ");
     found(&ran, "clock", "ok", "within");
     found(&ran, "time zone", "ok", "begin at midnight in Europe/London");
-    for table in ["dimProject", "dimRelease", "dimCycle", "factExecution", "dimTestcase", "dimRequirement", "dimTester"] {
+    for table in ["dimProject", "dimRelease", "dimCycle", "factExecution", "dimTestcase", "dimRequirement", "dimTester"]
+    {
         found(&ran, table, "ok", "readable, ");
     }
     assert!(!check(&ran, "credentials").1.contains('@'), "{}", ran.report);

@@ -3,6 +3,8 @@
 //! - [`pipeline`]: six stages, the figures against the simulator's own truth, the second run, the next day
 //! - [`extraction`]: what the API does wrong, and what source makes of it
 //! - [`faults`]: everything that can go wrong with one slice, under every policy
+//! - [`drift`]: rows that move meanwhile, slices asked for at once, pages that are too heavy
+//! - [`origins`]: recordings, files, a server that allows little, listings too long for one run
 //! - [`planning`]: what a run expects of itself, against what it does
 //! - [`doctor`]: what a run depends on, looked at without a run
 //! - [`refusals`]: bad input gets a clear error, its exit code, and an unchanged lake
@@ -14,9 +16,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what is wrong by failing")]
 
 mod doctor;
+mod drift;
 mod extraction;
 mod faults;
 mod golden;
+mod origins;
 mod pipeline;
 mod planning;
 mod recorded;

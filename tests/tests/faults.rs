@@ -46,7 +46,7 @@ const KINDS: &[Kind] = &[
     Kind("425", RetryFail, 69, "425 Too Early"),
     Kind("428", Skip, 65, "428 Precondition Required"),
     Kind("429", RetryFail, 69, "429 Too Many Requests"),
-    Kind("500", RetrySkip, 69, "500 Internal Server Error could not execute query"),
+    Kind("500", RetrySkip, 69, "500 Internal Server Error: could not execute query"),
     Kind("501", RetrySkip, 69, "501 Not Implemented"),
     Kind("502", RetryFail, 69, "502 Bad Gateway"),
     Kind("503", RetryFail, 69, "503 Service Unavailable"),
@@ -211,7 +211,8 @@ impl Field {
     fn rule(self, slice: &Slice) -> String {
         let page = if self.page() == 2 { "offset=9&" } else { "" };
         let (phase, release) = (phase_of(slice), id_of(slice, "releaseId").unwrap());
-        let query = format!("cyclephaseid={phase}&includeanyoneuser=true&isascorder=true&order=id&releaseid={release}&{page}");
+        let query =
+            format!("cyclephaseid={phase}&includeanyoneuser=true&isascorder=true&order=id&releaseid={release}&{page}");
         format!("{query}:1:{}:{}", self.kind.0, u8::from(!self.is_always))
     }
 
@@ -298,7 +299,11 @@ impl Batch {
             match expected(field.kind, self.policy, field.is_always) {
                 End::Slice(outcome) => {
                     let version = &found.slices[*slice];
-                    assert_eq!((text(row, "outcome").as_str(), version.status.as_str()), (outcome, outcome), "{name}: {row}");
+                    assert_eq!(
+                        (text(row, "outcome").as_str(), version.status.as_str()),
+                        (outcome, outcome),
+                        "{name}: {row}"
+                    );
                     assert_named(name, &text(row, "message"), slice, field.words());
                     assert_named(name, &version.reason, slice, field.words());
                     let sentence = format!("factExecution {} is {outcome}: asking", slice.1);

@@ -57,7 +57,9 @@ pub async fn content(lab: &Lab) -> Content {
         content.slices.insert((text(&row, "resource"), text(&row, "sliceKey")), version);
     }
     let tables: BTreeSet<&String> = content.slices.keys().map(|(table, _)| table).collect();
-    let select = |table: &String| format!("select '{table}' as name, sliceKey, runId, recordId, payloadHash from source.{table}");
+    let select = |table: &String| {
+        format!("select '{table}' as name, sliceKey, runId, recordId, payloadHash from source.{table}")
+    };
     let selects: Vec<String> = tables.into_iter().filter(|table| folder.join(table).exists()).map(select).collect();
     for row in lab.rows(&selects.join(" union all ")).await {
         content.landed_count += 1;

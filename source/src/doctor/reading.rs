@@ -63,7 +63,8 @@ pub async fn check(
             if sampled.looked >= least && is_enough {
                 break;
             }
-            let Look { cost, seen } = match look(fetcher, client, job, 1, &mut |record| stamps.take(job, record)).await {
+            let Look { cost, seen } = match look(fetcher, client, job, 1, &mut |record| stamps.take(job, record)).await
+            {
                 Ok(look) => look,
                 Err(error) if exit_of(&error) == Exit::Stopped => return Err(error),
                 Err(error) => {

@@ -24,7 +24,9 @@ pub async fn check(findings: &mut Findings, run: &Run) {
                 "lake",
                 clock,
                 Exit::LakeUnavailable,
-                format!("{place} is not there and cannot be made: {error:#} (hint: check --lake and who may write there)"),
+                format!(
+                    "{place} is not there and cannot be made: {error:#} (hint: check --lake and who may write there)"
+                ),
             ),
         }
         findings.skipped("second writer", clock, "there is no lake yet");
@@ -37,7 +39,10 @@ pub async fn check(findings: &mut Findings, run: &Run) {
             "lake",
             clock,
             Exit::LakeUnavailable,
-            format!("{place} cannot be read: {} (hint: check --lake and its rights)", spectra_common::failure::one_line(&error)),
+            format!(
+                "{place} cannot be read: {} (hint: check --lake and its rights)",
+                spectra_common::failure::one_line(&error)
+            ),
         ),
     }
     let clock = Instant::now();
@@ -77,7 +82,8 @@ async fn refuses_second(run: &Run, folder: Option<&Folder>) -> Result<()> {
     let store = run.lake.store()?;
     let name = format!("Files/source/doctor-{:016x}", rand::random::<u64>());
     let path = Path::from(name.as_str());
-    let folders: Vec<_> = folder.into_iter().flat_map(|folder| ["Files/source", "Files"].map(|name| folder.join(name))).collect();
+    let folders: Vec<_> =
+        folder.into_iter().flat_map(|folder| ["Files/source", "Files"].map(|name| folder.join(name))).collect();
     let made: Vec<_> = folders.into_iter().filter(|folder| !folder.exists()).collect();
     let put = async || {
         let options = PutOptions::from(PutMode::Create);

@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn a_zone_that_does_not_fit_is_named_with_one_that_does() {
-        let london = stamps("dimCycle.startDate", &["2026-01-05T00:00:00Z", "2026-06-30T23:00:00Z", "2026-07-31T23:00:00Z"]);
+        let london =
+            stamps("dimCycle.startDate", &["2026-01-05T00:00:00Z", "2026-06-30T23:00:00Z", "2026-07-31T23:00:00Z"]);
         assert_eq!(london.judge("Europe/London").unwrap().0, Verdict::Ok);
         let (verdict, message) = london.judge("America/New_York").unwrap();
         assert_eq!(verdict, Verdict::Warning);

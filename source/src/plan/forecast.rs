@@ -34,6 +34,8 @@ pub struct Forecast {
     spec: Arc<Spec>,
     scope: Arc<Scope>,
     now: Timestamp,
+    /// Whether everything is asked for, whatever is known.
+    is_full: bool,
     /// What walks were made.
     pub log: Log,
     /// By table, parents before children.
@@ -49,7 +51,7 @@ impl Forecast {
         let spec = request.fetcher.spec.clone();
         let levels = levels(&spec, last);
         let now = request.fetcher.run.started_at;
-        let mut forecast = Self { spec, scope: request.scope.clone(), now, log, levels };
+        let mut forecast = Self { spec, scope: request.scope.clone(), now, is_full: request.is_full, log, levels };
         for index in 0..forecast.levels.len() {
             let mut slices = BTreeMap::new();
             for (key, version) in before.known.get(forecast.table(index)).into_iter().flatten() {
@@ -69,6 +71,12 @@ impl Forecast {
             slice.fate = Fate::Resumed;
             slice.looked = 1.0;
             forecast.descend(&job, Parents::of(walked.parents.clone()))?;
+        }
+        for ((table, key), half) in &before.unfinished.halves {
+            let level = forecast.level_of(table);
+            if let Some(slice) = level.and_then(|index| forecast.levels[index].slices.get_mut(key)) {
+                slice.begun_rows = half.begun.row_count as f64;
+            }
         }
         Ok(forecast)
     }
@@ -101,7 +109,7 @@ impl Forecast {
     fn insert(&mut self, job: Job) {
         let Some(index) = self.level_of(job.table()) else { return };
         let slice = self.levels[index].slices.entry(job.key()).or_default();
-        if job.lineage.count == Some(0) && slice.fate == Fate::Asked {
+        if job.lineage.count == Some(0) && slice.fate == Fate::Asked && !self.is_full {
             slice.fate = Fate::Empty;
         }
         slice.job = Some(job);
@@ -250,8 +258,8 @@ impl Forecast {
         if known.is_some_and(is_hidden) {
             return Fate::Hidden;
         }
-        let is_settled = !request.is_full
-            && known.is_some_and(|version| version.status == "complete" && version.content_run_id.is_some());
+        let is_complete = known.is_some_and(|version| version.status == "complete" && version.content_run_id.is_some());
+        let is_settled = !self.is_full && is_complete;
         let past = match is_settled && !before.pasts.is_empty() {
             true => before.pasts.get(&(self.table(index).to_owned(), key.to_owned())),
             false => None,
@@ -259,6 +267,14 @@ impl Forecast {
         if lineage.version.is_none() && resource.version_in_parent.is_some() {
             // Nobody looked at the parent: most things are as they were.
             lineage.version = past.and_then(|past| past.version.clone());
+        }
+        if resource.count_in_parent.is_some() {
+            let was_empty = || self.log.whole(self.table(index), key).is_some_and(|cost| cost.rows == 0.0);
+            lineage.count = match lineage.count {
+                _ if self.is_full => None,
+                None if is_complete && was_empty() => Some(0),
+                count => count,
+            };
         }
         match decide(resource, &lineage, past, self.now, request.recheck_closed) {
             Decision::Walk => Fate::Asked,
@@ -315,6 +331,9 @@ impl Forecast {
                 let cost = if slice.fate == Fate::Empty { Some(Cost::default()) } else { self.cost(table, key, slice) };
                 Some((ids(level, key)?.first().map(|(_, id)| id.clone()), cost?))
             }));
+        let one = Cost { requests: 1.0, ms: means.request_ms(), ..Cost::default() };
+        // What its parent called empty was never asked for, and now is.
+        let was_spared = |cost: &Cost| self.is_full && level.resource.count_in_parent.is_some() && cost.requests == 0.0;
         let mut found = Expected::default();
         for (key, slice) in &level.slices {
             *found.fates.entry(slice.fate).or_default() += 1;
@@ -323,13 +342,15 @@ impl Forecast {
                 Fate::Asked => {
                     found.asked += 1.0;
                     found.new += usize::from(!slice.is_known);
-                    let cost = own.or_else(|| means.new(level, key, slice));
+                    let own = own.map(|cost| if was_spared(&cost) { one } else { cost });
+                    let cost = own.or_else(|| means.of_new(level, key, slice));
                     found.is_blind |= cost.is_none();
-                    found.cost += cost.unwrap_or_default();
+                    let cost = cost.unwrap_or_default();
+                    let left = if cost.rows > 0.0 { (1.0 - slice.begun_rows / cost.rows).max(0.0) } else { 1.0 };
+                    found.cost += cost * left;
                 }
                 Fate::Changes => {
                     found.asked += 1.0;
-                    let one = Cost { requests: 1.0, ms: means.request_ms(), ..Cost::default() };
                     found.cost += self.log.partial(table, key).unwrap_or(one);
                 }
                 Fate::Closed | Fate::Same => found.saved += own.unwrap_or_default(),

@@ -46,6 +46,8 @@ pub struct Slice {
     pub cost: Option<Cost>,
     /// Part of its records below which all slices are known, by a look or an unfinished walk.
     pub looked: f64,
+    /// Rows of it that an unfinished run has already.
+    pub begun_rows: f64,
     /// The ancestor that has ended.
     pub closed: Option<String>,
 }
@@ -121,7 +123,7 @@ impl Means {
     }
 
     /// What a slice costs of which nothing is known but its parent.
-    pub fn new(&self, level: &Level, key: &str, slice: &Slice) -> Option<Cost> {
+    pub fn of_new(&self, level: &Level, key: &str, slice: &Slice) -> Option<Cost> {
         if let Some(count) = slice.job.as_ref().and_then(|job| job.lineage.count) {
             let cost = self.asked?;
             let rows = count as f64;

@@ -69,7 +69,11 @@ impl Story<'_> {
             rows = planned.row_count,
             seconds = planned.seconds,
             "{}",
-            line(if is_least { "in all, at least" } else { "in all, about" }, cells.each_ref().map(String::as_str), &format!("{request_count} requests made now"))
+            line(
+                if is_least { "in all, at least" } else { "in all, about" },
+                cells.each_ref().map(String::as_str),
+                &format!("{request_count} requests made now")
+            )
         );
         for sentence in self.sentences() {
             info!("{sentence}");
@@ -92,7 +96,7 @@ impl Story<'_> {
         if level.look_count > 0 && level.look_count as f64 + 0.5 < expected.asked {
             parts.push(format!("{} samples", level.look_count));
         } else if level.look_count > 0 {
-            parts.push("looks now".to_owned());
+            parts.push("looked at now".to_owned());
         }
         if level.slices.values().any(|slice| slice.is_known) {
             parts.push("last walks".to_owned());
@@ -279,6 +283,7 @@ pub fn time(seconds: f64) -> String {
     match seconds.max(0.0) {
         short if short < 0.9995 => format!("{:.0} ms", short * 1000.0),
         short if short < 9.95 => format!("{short:.1} s"),
+        short if short < 119.5 => format!("{short:.0} s"),
         long => words(Duration::from_secs_f64(long.round())),
     }
 }
@@ -291,6 +296,9 @@ mod tests {
     fn numbers_and_times_are_easy_to_read() {
         assert_eq!(number(1_234_567.4), "1,234,567");
         assert_eq!((number(0.2), number(999.0), number(1_000.0)), ("0".into(), "999".into(), "1,000".into()));
-        assert_eq!((time(0.04), time(1.26), time(59.2), time(61.0)), ("40 ms".into(), "1.3 s".into(), "59 s".into(), "2 min".into()));
+        assert_eq!(
+            (time(0.04), time(1.26), time(59.2), time(61.0)),
+            ("40 ms".into(), "1.3 s".into(), "59 s".into(), "2 min".into())
+        );
     }
 }
