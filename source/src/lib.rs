@@ -39,11 +39,10 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use jiff::tz::TimeZone;
 use spectra_common::failure::{Exit, failure};
-use spectra_common::log;
 use spectra_common::release::{self, Change, History, Pending, Terms};
 use spectra_common::run::{self, Outcome, Run, TableOutcome, Work};
 use spectra_common::schema::TableSchema;
-use spectra_common::staging::{self, Staged};
+use spectra_common::staging::Staged;
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::info;
 use url::Url;
@@ -270,7 +269,7 @@ async fn work(run: Arc<Run>, spec: Arc<Spec>, far: Far, arguments: Arguments) ->
         walk.outcomes.values().sum::<i64>(),
         walk.request_count()
     );
-    if walk.versions.found().is_empty() && last.is_some() && !run.settings.force {
+    if walk.versions.found_count() == 0 && last.is_some() && !run.settings.force {
         info!("nothing changed since release {}", outcome.release.unwrap_or_default());
         plan::compare(planned, walk.request_count(), run.elapsed_ms());
         return Ok(outcome);
@@ -282,8 +281,7 @@ async fn work(run: Arc<Run>, spec: Arc<Spec>, far: Far, arguments: Arguments) ->
         pending.push(append(table, slice::record_columns()?, staged, &mut bases, &fingerprint, duration_ms));
     }
     let columns = version::columns()?;
-    let rows = log::batch(&columns.arrow, walk.versions.found())?;
-    let staged = staging::stage_batches(&run.lake.log_store("source", "slice")?, &columns, vec![rows]).await?;
+    let staged = walk.found().await?;
     pending.push(append("slice".to_owned(), columns, staged, &mut bases, &fingerprint, 0));
     outcome.tables = pending.iter().map(table_outcome).collect();
     let terms = Terms { number, as_of: Some(as_of), fingerprint, inputs: BTreeMap::new() };
@@ -292,9 +290,9 @@ async fn work(run: Arc<Run>, spec: Arc<Spec>, far: Far, arguments: Arguments) ->
     outcome.release = Some(number);
     info!(
         release = number,
-        slices = walk.versions.found().len(),
+        slices = walk.versions.found_count(),
         "published release {number}: {} slices changed",
-        walk.versions.found().len()
+        walk.versions.found_count()
     );
     plan::compare(planned, walk.request_count(), run.elapsed_ms());
     Ok(outcome)

@@ -2,6 +2,7 @@
 
 mod files;
 mod forecast;
+mod landing;
 mod level;
 pub mod look;
 mod past;
@@ -18,6 +19,7 @@ use crate::spec::Rate;
 use crate::tree;
 use crate::walk::{Before, Request};
 use forecast::Forecast;
+use landing::Trial;
 use level::Expected;
 use past::{Besides, Log};
 use sample::{Found, Sampler};
@@ -47,13 +49,17 @@ pub async fn tell(request: &Request, before: &Before, last: Option<&Release>, ra
         request.fetcher.probe(client, path).await?;
     }
     let bar = run.progress.bar("asking", None);
-    let mut sampler = Sampler { request, before, client, bar, found: Found::default() };
+    let mut sampler = Sampler { request, before, client, bar, found: Found::default(), trial: Trial::default() };
     let sampled = sampler.sample(&mut forecast).await;
     sampler.bar.finish_and_clear();
     sampled?;
     let expected = forecast.expect();
     let limit = Limit::of(request, before, rate);
-    let planned = plan(request, &forecast, &expected, limit.per_minute(), begun_ms);
+    let besides = match forecast.log.besides {
+        Some(besides) => besides,
+        None => Besides::guess(begun_ms, expected.len() + 1, &run.lake, sampler.trial.byte_ms(run).await?),
+    };
+    let planned = plan(request, &expected, &besides, limit.per_minute());
     let story = Story { request, before, forecast: &forecast, expected: &expected, found: &sampler.found };
     story.print(&planned, &limit, client.request_count());
     outcome.slices = story.counts();
@@ -73,14 +79,17 @@ pub async fn expected(
     last: Option<&Release>,
     rate: Option<Rate>,
 ) -> Result<Option<Planned>> {
-    let begun_ms = request.fetcher.run.elapsed_ms() as f64;
+    let run = &request.fetcher.run;
+    let begun_ms = run.elapsed_ms() as f64;
     let forecast = known(request, before, last).await?;
     let expected = forecast.expect();
     if forecast.log.is_empty() || expected.iter().any(|expected| expected.is_blind) {
         return Ok(None);
     }
     let limit = Limit::of(request, before, rate);
-    Ok(Some(plan(request, &forecast, &expected, limit.per_minute(), begun_ms)))
+    let guess = || Besides::guess(begun_ms, expected.len() + 1, &run.lake, 0.0);
+    let besides = forecast.log.besides.unwrap_or_else(guess);
+    Ok(Some(plan(request, &expected, &besides, limit.per_minute())))
 }
 
 async fn known(request: &Request, before: &Before, last: Option<&Release>) -> Result<Forecast> {
@@ -95,13 +104,7 @@ async fn known(request: &Request, before: &Before, last: Option<&Release>) -> Re
     Ok(forecast)
 }
 
-fn plan(
-    request: &Request,
-    forecast: &Forecast,
-    expected: &[Expected],
-    per_minute: Option<f64>,
-    begun_ms: f64,
-) -> Planned {
+fn plan(request: &Request, expected: &[Expected], besides: &Besides, per_minute: Option<f64>) -> Planned {
     let mut total = past::Cost::default();
     expected.iter().for_each(|expected| total += expected.cost);
     total.requests = match &request.fetcher.origin {
@@ -109,8 +112,6 @@ fn plan(
         Origin::Files(_) => 0.0,
     };
     let asked = expected.iter().map(|expected| expected.asked).sum();
-    let lake = &request.fetcher.run.lake;
-    let besides = forecast.log.besides.unwrap_or_else(|| Besides::guess(begun_ms, expected.len() + 1, lake));
     let seconds = besides.seconds(&total, asked, request.concurrency, per_minute);
     Planned {
         request_count: total.requests.round() as i64,

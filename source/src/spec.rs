@@ -24,7 +24,6 @@ pub struct Spec {
     /// Name of the API, for messages.
     pub name: String,
     /// Path below the server's root that every path starts with.
-    #[serde(default)]
     pub base_path: String,
     /// Asked first, to see whether the credentials are good.
     #[serde(default)]

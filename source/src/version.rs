@@ -80,7 +80,16 @@ pub async fn known(lake: &Lake, last: Option<&Release>, memory_bytes: u64) -> Re
     session::register_delta(&context, "source", "slice", &table).await?;
     let batches = context.sql("select * from source.slice order by release").await?.collect().await?;
     for version in log::rows::<Version>(&batches)? {
-        known.entry(version.resource.clone()).or_default().insert(version.slice_key.clone(), version);
+        // What the map's own keys say, and nobody asks for, is not kept: there may be hundreds of thousands.
+        let Version { resource, slice_key, run_id: _, walked_at: _, .. } = version;
+        let rest = Version {
+            resource: String::new(),
+            slice_key: String::new(),
+            run_id: String::new(),
+            walked_at: String::new(),
+            ..version
+        };
+        known.entry(resource).or_default().insert(slice_key, rest);
     }
     Ok(known)
 }
@@ -90,13 +99,37 @@ pub struct Versions {
     known: Known,
     release: i64,
     run_id: String,
+    /// Found and not handed over yet.
     found: Vec<Version>,
+    found_count: usize,
+    /// Slices with rows, by table.
+    with_rows: BTreeMap<String, i64>,
+    /// Tables that had any before this run.
+    had_rows: Vec<String>,
 }
 
 impl Versions {
     /// For a run that will publish `release`.
     pub fn new(known: Known, release: i64, run_id: &str) -> Self {
-        Self { known, release, run_id: run_id.to_owned(), found: Vec::new() }
+        let with_rows: BTreeMap<String, i64> = known
+            .iter()
+            .map(|(table, slices)| (table.clone(), slices.values().filter(|version| has_rows(version)).count() as i64))
+            .collect();
+        let had_rows = with_rows.iter().filter(|(_, count)| **count > 0).map(|(table, _)| table.clone()).collect();
+        Self { known, release, run_id: run_id.to_owned(), found: Vec::new(), found_count: 0, with_rows, had_rows }
+    }
+
+    fn add(&mut self, version: Version) {
+        let had = self.before(&version.resource, &version.slice_key).is_some_and(has_rows);
+        let change = i64::from(has_rows(&version)) - i64::from(had);
+        *self.with_rows.entry(version.resource.clone()).or_default() += change;
+        self.found_count += 1;
+        self.found.push(version);
+    }
+
+    /// Whether a slice was there before this run.
+    pub fn knows(&self, table: &str, key: &str) -> bool {
+        self.before(table, key).is_some()
     }
 
     fn before(&self, table: &str, key: &str) -> Option<&Version> {
@@ -123,6 +156,8 @@ impl Versions {
             let Some(before) = before.filter(|_| walked.row_count > 0) else { return };
             let base_run_id = before.base_run_id.clone().or_else(|| before.content_run_id.clone());
             let version = Version {
+                resource: walked.resource.clone(),
+                slice_key: walked.slice_key.clone(),
                 release: self.release,
                 row_count: Some(walked.row_count),
                 content_hash: None,
@@ -132,7 +167,7 @@ impl Versions {
                 walked_at: walked.walked_at.to_string(),
                 ..before.clone()
             };
-            self.found.push(version);
+            self.add(version);
             return;
         }
         let is_same = self.is_same(&walked.resource, &walked.slice_key, &walked.content_hash);
@@ -141,7 +176,7 @@ impl Versions {
             Some(before) if is_same => before.content_run_id.clone(),
             _ => Some(walked.run_id.clone()),
         };
-        self.found.push(Version {
+        self.add(Version {
             resource: walked.resource.clone(),
             slice_key: walked.slice_key.clone(),
             release: self.release,
@@ -162,7 +197,7 @@ impl Versions {
         if before.is_some_and(|before| before.status == status) {
             return;
         }
-        self.found.push(Version {
+        self.add(Version {
             resource: table.to_owned(),
             slice_key: key.to_owned(),
             release: self.release,
@@ -184,6 +219,8 @@ impl Versions {
             return false;
         }
         let version = Version {
+            resource: table.to_owned(),
+            slice_key: key.to_owned(),
             release: self.release,
             status: "complete".to_owned(),
             row_count: Some(0),
@@ -195,7 +232,7 @@ impl Versions {
             walked_at: Timestamp::now().to_string(),
             ..before.clone()
         };
-        self.found.push(version);
+        self.add(version);
         true
     }
 
@@ -207,25 +244,23 @@ impl Versions {
 
     /// Tables that had rows before this run and have none after it.
     pub fn emptied(&self) -> Vec<String> {
-        let mut newest: BTreeMap<(&str, &str), &Version> = BTreeMap::new();
-        for version in self.known.values().flat_map(BTreeMap::values).chain(&self.found) {
-            newest.insert((&version.resource, &version.slice_key), version);
-        }
-        let has_rows = |version: &Version| version.row_count.is_some_and(|count| count > 0);
-        let mut tables: Vec<String> = self
-            .known
-            .iter()
-            .filter(|(_, slices)| slices.values().any(has_rows))
-            .map(|(table, _)| table.clone())
-            .collect();
-        tables.retain(|table| !newest.values().any(|version| version.resource == *table && has_rows(version)));
-        tables
+        let is_empty = |table: &&String| self.with_rows.get(*table).is_none_or(|count| *count == 0);
+        self.had_rows.iter().filter(is_empty).cloned().collect()
     }
 
-    /// What this run adds.
-    pub fn found(&self) -> &[Version] {
-        &self.found
+    /// How many versions this run adds.
+    pub fn found_count(&self) -> usize {
+        self.found_count
     }
+
+    /// Hands over what was found since the last time.
+    pub fn take_found(&mut self) -> Vec<Version> {
+        std::mem::take(&mut self.found)
+    }
+}
+
+fn has_rows(version: &Version) -> bool {
+    version.row_count.is_some_and(|count| count > 0)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! - [`doctor`]: what a run depends on, looked at without a run
 //! - [`refusals`]: bad input gets a clear error, its exit code, and an unchanged lake
 //! - [`survival`]: killed, stopped, overtaken
+//! - [`kills`]: a hundred kills, and what each costs
 //! - [`recorded`]: bodies recorded from a real server, where they are at hand
 //! - [`golden`]: hand-made rows per model
 //! - [`scale`]: another API, by the example's spec and models
@@ -20,6 +21,7 @@ mod drift;
 mod extraction;
 mod faults;
 mod golden;
+mod kills;
 mod origins;
 mod pipeline;
 mod planning;

@@ -64,6 +64,7 @@ fn unpacked(path: &Path) -> String {
 
 const FILES: &str = r#"
 name = "dump"
+base_path = ""
 scope = "projectId"
 
 [[resource]]

@@ -1,10 +1,12 @@
 //! Killed, stopped, overtaken: the release before stays readable, the next run succeeds, nothing is published twice.
+//! What a hundred kills of one walk cost is in `kills`.
 
 use std::time::{Duration, Instant};
 
-use spectra_tests::simulator::Profile;
+use spectra_tests::simulator::{Profile, SimulatorConfig};
 
 use crate::support::{Lab, STAGES, finish};
+use crate::walked::{HASTY, spec_of, use_spec};
 
 /// Moments at which a stage is killed, as shares of its undisturbed time.
 const MOMENTS: [f64; 4] = [0.15, 0.45, 0.75, 0.95];
@@ -77,6 +79,70 @@ async fn slices_that_a_killed_run_completed_are_not_asked_for_again() {
     let landed = lab.number("select count(*) from source.factExecution").await;
     assert_eq!(lab.simulator.simulator.truth()["visible"]["executions"], landed);
     assert_eq!(lab.number("select count(distinct recordId) from source.factExecution").await, landed);
+}
+
+/// Where in the one long listing each page asked for begins.
+fn offsets(lab: &Lab) -> Vec<i64> {
+    let calls = crate::walked::asked(lab).into_iter().filter(|(call, _)| call.contains("/execution?"));
+    calls.map(|(call, _)| crate::walked::parameter(&call, "offset").unwrap().parse().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_listing_is_gone_on_with_after_a_stop_and_after_trouble() {
+    let config = SimulatorConfig {
+        profile: Profile::Big,
+        executions: Some(20_000),
+        phase_rows: Some(20_000),
+        latency_ms: 10,
+        ..SimulatorConfig::default()
+    };
+    let mut lab = Lab::with(config).await;
+    let spec = spec_of(&["project", "release", "cycle", "cyclePhase", "execution"], &HASTY);
+    use_spec(&mut lab, &spec);
+    // Little memory, so that rows go to files early.
+    let flags = ["--checkpoint-seconds", "0", "--memory", "64MiB", "--project", "1", "--page-size", "100"];
+    lab.simulator.simulator.add_fault_text("/execution:90:503-html:0").unwrap();
+    lab.run("source", &flags).expect(69);
+    lab.simulator.simulator.clear_faults();
+    lab.simulator.simulator.clear_requests();
+
+    let child = lab.command("source").args(flags).spawn().unwrap();
+    let begun = Instant::now();
+    while offsets(&lab).len() < 80 {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let id = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    finish(child, begun).expect(143);
+    let second = offsets(&lab).into_iter().min().unwrap();
+    assert!(second > 3_000, "after the trouble the listing begins again at row {second}");
+    lab.simulator.simulator.clear_requests();
+
+    lab.run("source", &flags).expect(0);
+    let third = offsets(&lab).into_iter().min().unwrap();
+    assert!(third > second + 3_000, "after the stop the listing begins again at row {third}, before that at {second}");
+    assert_eq!(lab.number("select count(*) from source.factExecution").await, 20_000);
+    assert_eq!(lab.number("select count(distinct recordId) from source.factExecution").await, 20_000);
+    assert_eq!(lab.run("source", &flags).expect(0).text("status"), "unchanged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_walked_is_kept_while_a_slow_answer_is_waited_for() {
+    let lab = Lab::new(Profile::Small).await;
+    lab.simulator.simulator.add_fault_text("/execution:5:slow-first-byte=1800").unwrap();
+    let mut child = lab.command("source").args(["--checkpoint-seconds", "1", "--run-id", "slow"]).spawn().unwrap();
+    let begun = Instant::now();
+    let journal = lab.lake_path().join("Tables/log/slice/_delta_log/00000000000000000001.json");
+    // Nothing ends before the slow answer comes, which is after this.
+    while !journal.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let kept = lab.number("select count(*) from log.slice where runId = 'slow' and resource = 'factExecution'").await;
+    assert_eq!(kept, 4, "those before the slow one");
 }
 
 #[tokio::test(flavor = "multi_thread")]

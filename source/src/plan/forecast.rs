@@ -14,7 +14,7 @@ use spectra_common::lake::Lake;
 use spectra_common::release::Release;
 use spectra_common::{log, session};
 
-use super::level::{Expected, Fate, Level, Means, Slice, ids, is_notable, levels, looked};
+use super::level::{Expected, Fate, Level, Means, Slice, ids, is_notable, levels, looked, outermost};
 use super::past::{Cost, Log};
 use crate::fetch::Job;
 use crate::page::Reader;
@@ -326,11 +326,18 @@ impl Forecast {
     fn expect_level(&self, index: usize, above: Option<(usize, &Expected)>) -> Expected {
         let level = &self.levels[index];
         let table = self.table(index);
-        let means =
-            Means::of(level.slices.iter().filter(|(_, slice)| slice.fate != Fate::Gone).filter_map(|(key, slice)| {
-                let cost = if slice.fate == Fate::Empty { Some(Cost::default()) } else { self.cost(table, key, slice) };
-                Some((ids(level, key)?.first().map(|(_, id)| id.clone()), cost?))
-            }));
+        let is_judged_by_others =
+            |key: &String, slice: &Slice| slice.fate == Fate::Asked && self.cost(table, key, slice).is_none();
+        let needs_ancestors = level.slices.iter().any(|(key, slice)| is_judged_by_others(key, slice));
+        let means = Means::of(level.slices.iter().filter_map(|(key, slice)| {
+            let cost = match slice.fate {
+                Fate::Gone | Fate::Hidden => return None,
+                Fate::Empty => Cost::default(),
+                _ => self.cost(table, key, slice)?,
+            };
+            let ancestor = if needs_ancestors { outermost(level, key) } else { None };
+            Some((ancestor, cost))
+        }));
         let one = Cost { requests: 1.0, ms: means.request_ms(), ..Cost::default() };
         // What its parent called empty was never asked for, and now is.
         let was_spared = |cost: &Cost| self.is_full && level.resource.count_in_parent.is_some() && cost.requests == 0.0;

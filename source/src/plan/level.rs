@@ -100,7 +100,8 @@ pub struct Means {
 }
 
 impl Means {
-    pub fn of(costs: impl Iterator<Item = (Option<Value>, Cost)>) -> Self {
+    /// Of costs, each with the outermost ancestor of its slice.
+    pub fn of(costs: impl Iterator<Item = (Option<String>, Cost)>) -> Self {
         let (mut all, mut asked) = ((0.0, Cost::default()), (0.0, Cost::default()));
         let mut below: HashMap<String, (f64, Cost)> = HashMap::new();
         for (ancestor, cost) in costs {
@@ -109,7 +110,7 @@ impl Means {
                 asked = (asked.0 + 1.0, asked.1 + cost);
             }
             if let Some(ancestor) = ancestor {
-                let sum = below.entry(ancestor.to_string()).or_default();
+                let sum = below.entry(ancestor).or_default();
                 *sum = (sum.0 + 1.0, sum.1 + cost);
             }
         }
@@ -130,15 +131,16 @@ impl Means {
             let growth = if cost.rows > 0.0 { rows / cost.rows } else { 1.0 };
             return Some(Cost { rows, bytes: cost.bytes * growth, ..cost });
         }
-        let ancestor = ids(level, key)?.first().map(|(_, id)| id.to_string());
-        ancestor.and_then(|ancestor| self.below.get(&ancestor).copied()).or(self.all)
+        outermost(level, key).and_then(|ancestor| self.below.get(&ancestor).copied()).or(self.all)
     }
 
+    /// Time of one request.
     pub fn request_ms(&self) -> f64 {
         self.asked.map_or(0.0, |cost| cost.ms / cost.requests.max(1.0))
     }
 }
 
+/// The tables of a spec, parents before children; `last` says which were walked.
 pub fn levels(spec: &Spec, last: Option<&Release>) -> Vec<Level> {
     let mut levels: Vec<Level> = Vec::new();
     let mut rest: Vec<&Arc<Resource>> = spec.resource.iter().filter(|resource| resource.table.is_some()).collect();
@@ -183,11 +185,18 @@ fn chain<'a>(spec: &'a Spec, resource: &Resource) -> Vec<&'a Arc<Resource>> {
     chain
 }
 
+/// The outermost ancestor of a slice.
+pub fn outermost(level: &Level, key: &str) -> Option<String> {
+    Some(ids(level, key)?.first()?.1.to_string())
+}
+
+/// The ids in a slice's key, in walking order.
 pub fn ids(level: &Level, key: &str) -> Option<Ids> {
     let mut fields: serde_json::Map<String, Value> = serde_json::from_str(key).ok()?;
     level.keys.iter().map(|name| Some((name.clone(), fields.remove(name)?))).collect()
 }
 
+/// Whether a slice decides what becomes of those below it.
 pub fn is_notable(slice: &Slice) -> bool {
     slice.closed.is_some() || matches!(slice.fate, Fate::Gone | Fate::Closed | Fate::Same)
 }

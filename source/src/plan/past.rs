@@ -172,6 +172,8 @@ pub struct Besides {
     pub fixed_ms: f64,
     /// From one slice to the next.
     pub slice_ms: f64,
+    /// To land a byte, where that is not in the time of the slices.
+    pub byte_ms: f64,
     /// Slices under way at once, on average.
     pub parallel: f64,
 }
@@ -182,14 +184,16 @@ impl Besides {
         Some(Self {
             fixed_ms: (total_ms - span_ms).max(0.0),
             slice_ms: (span_ms - span.slices_ms).max(0.0) / span.count.max(1.0),
+            byte_ms: 0.0,
             parallel: if span_ms > 0.0 { (span.slices_ms / span_ms).max(1.0) } else { 1.0 },
         })
     }
 
-    /// Where no run has shown it: what this one took so far, and a commit for each table.
-    pub fn guess(so_far_ms: f64, table_count: usize, lake: &Lake) -> Self {
+    /// Where no run has shown it: what this one took so far, a commit for each table, and the time to land a byte.
+    pub fn guess(so_far_ms: f64, table_count: usize, lake: &Lake, byte_ms: f64) -> Self {
         let commit_ms = if lake.root().scheme() == "file" { LOCAL_COMMIT_MS } else { REMOTE_COMMIT_MS };
-        Self { fixed_ms: so_far_ms + commit_ms * table_count as f64, slice_ms: SLICE_MS, parallel: 1.0 }
+        let fixed_ms = so_far_ms + commit_ms * table_count as f64;
+        Self { fixed_ms, slice_ms: SLICE_MS, byte_ms, parallel: 1.0 }
     }
 
     /// The time of a run in seconds.
@@ -200,7 +204,7 @@ impl Besides {
             many if self.parallel > 1.05 => self.parallel.min(many as f64),
             many => many as f64,
         };
-        let asking_ms = total.ms / at_once + self.slice_ms * slice_count;
+        let asking_ms = total.ms / at_once + self.slice_ms * slice_count + self.byte_ms * total.bytes;
         let allowed_ms = per_minute.filter(|rate| *rate > 0.0).map_or(0.0, |rate| total.requests * 60_000.0 / rate);
         (self.fixed_ms + asking_ms.max(allowed_ms)) / 1000.0
     }

@@ -5,6 +5,7 @@ use indicatif::ProgressBar;
 use spectra_common::failure::{Exit, failure};
 
 use super::forecast::Forecast;
+use super::landing::Trial;
 use super::level::Fate;
 use super::look::{Look, Seen, look};
 use super::past::Cost;
@@ -46,6 +47,8 @@ pub struct Sampler<'a> {
     pub bar: ProgressBar,
     /// What it found.
     pub found: Found,
+    /// Records to see how long it takes to land them.
+    pub trial: Trial,
 }
 
 impl Sampler<'_> {
@@ -111,7 +114,9 @@ impl Sampler<'_> {
     async fn look(&mut self, job: &Job, most_pages: usize) -> Result<Look> {
         self.bar.inc(1);
         self.bar.set_message(format!("{} {}", job.table(), job.key()));
-        look(&self.request.fetcher, self.client, job, most_pages, &mut |_| {}).await
+        self.trial.next_slice();
+        let trial = &mut self.trial;
+        look(&self.request.fetcher, self.client, job, most_pages, &mut |record| trial.take(record)).await
     }
 
     fn take(&mut self, forecast: &mut Forecast, index: usize, job: &Job, look: Look) -> Result<()> {
