@@ -281,14 +281,16 @@ impl Fetcher {
                 paging.resize(size);
             }
             // Parents are not in the files, so a listing of parents is asked for from its beginning.
-            if kept_at.elapsed() >= self.checkpoint && resource.key.is_none() && job.since.is_none() {
+            let may_be_kept = resource.key.is_none() && job.since.is_none();
+            if may_be_kept
+                && kept_at.elapsed() >= self.checkpoint
+                && let Some(begun) = landing.begun().await?
+            {
                 kept_at = Instant::now();
-                if let Some(begun) = landing.begun().await? {
-                    let (resource, slice_key) = (job.table().to_owned(), job.key());
-                    let half = Half { resource, slice_key, begun, position: paging.position().clone() };
-                    // Nobody takes it only where the walk has ended.
-                    let _ = self.halves.send(half);
-                }
+                let (resource, slice_key) = (job.table().to_owned(), job.key());
+                let half = Half { resource, slice_key, begun, position: paging.position().clone() };
+                // Nobody takes it only where the walk has ended.
+                let _ = self.halves.send(half);
             }
             if self.run.stop.is_cancelled() {
                 return Err(Refusal::Run(stopped()));
@@ -405,7 +407,7 @@ impl Fetcher {
     ) -> Result<(), Refusal> {
         let resource = job.resource.as_ref();
         let reader = Reader::new(&self.spec, resource, None);
-        let pattern = fill(resource.files.as_deref().unwrap_or_default(), &job.ids, spec::segment);
+        let pattern = fill(resource.files.as_deref().unwrap_or_default(), &job.ids, Files::name);
         for (number, (path, size)) in files.list(&pattern).await?.into_iter().enumerate() {
             let number = i32::try_from(number).context("a listing has more files than can be counted")?;
             let mut sink = Sink { landing: &mut *landing, parents: &mut *parents, page: number, ordinal: 0 };

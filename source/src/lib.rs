@@ -100,10 +100,15 @@ pub enum Far {
 
 impl Far {
     fn new(spec: &Spec, arguments: &Arguments) -> Result<Self> {
+        let root = |base: &Url| {
+            let mut root = base.clone();
+            root.set_path(base.path().strip_suffix(&spec.base_path).unwrap_or_default());
+            root
+        };
         if let Some(folder) = &arguments.replay {
             let replay = Replay::open(folder)?;
             let base = client::base_url(arguments.api_url.as_deref().unwrap_or(replay.api()), &spec.base_path)?;
-            return Ok(Self::Replay(replay, base));
+            return Ok(Self::Replay(replay.at(root(&base)), base));
         }
         let Some(api_url) = &arguments.api_url else {
             return Err(failure(
@@ -112,19 +117,39 @@ impl Far {
                 "give the root of the API's server with --api-url or SPECTRA_API_URL",
             ));
         };
-        if Files::is_files(api_url) {
+        let reads_files = spec.resource.iter().any(|resource| resource.files.is_some());
+        if Files::is_files(api_url) != reads_files {
+            let (spec_wants, url_is) = match reads_files {
+                true => ("reads files", "not a folder of them"),
+                false => ("asks a server", "a folder"),
+            };
+            return Err(failure(
+                Exit::Configuration,
+                format!("the spec `{}` {spec_wants}, and --api-url {api_url} is {url_is}", spec.name),
+                "give the --api-url that belongs to --spec",
+            ));
+        }
+        if reads_files {
             return Ok(Self::Files(Files::open(api_url)?));
         }
         let certificates =
             Certificates { authority: arguments.ca_file.clone(), client: arguments.client_certificate.clone() };
         let http = client::http(spec, &certificates)?;
         let base = client::base_url(api_url, &spec.base_path)?;
-        let mut server = base.clone();
-        server.set_path(base.path().strip_suffix(&spec.base_path).unwrap_or_default());
+        let server = root(&base);
         let auth = Authenticator::new(&spec.auth, arguments.auth.as_deref(), &server, &base, http.clone())?;
         let recorder = match &arguments.record {
             None => None,
             Some(folder) => {
+                if let Some(field) = arguments.record_mask.iter().find(|field| spec.needs(field)) {
+                    return Err(failure(
+                        Exit::Configuration,
+                        format!(
+                            "--record-mask {field}: the spec needs this field, so the recording could not be replayed"
+                        ),
+                        "mask only fields that neither identify a record nor page a listing",
+                    ));
+                }
                 let hash = blake3::hash(spec.text.as_bytes()).to_hex()[..32].to_owned();
                 Some(Recorder::create(folder, &arguments.record_mask, &server, &hash)?)
             }

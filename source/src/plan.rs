@@ -60,7 +60,9 @@ pub async fn tell(request: &Request, before: &Before, last: Option<&Release>, ra
         None => Besides::guess(begun_ms, expected.len() + 1, &run.lake, sampler.trial.byte_ms(run).await?),
     };
     let planned = plan(request, &expected, &besides, limit.per_minute());
-    let story = Story { request, before, forecast: &forecast, expected: &expected, found: &sampler.found };
+    let since = past::out_of_sight(&run.lake, run.settings.memory).await?;
+    let found = &sampler.found;
+    let story = Story { request, before, forecast: &forecast, expected: &expected, found, since: &since };
     story.print(&planned, &limit, client.request_count());
     outcome.slices = story.counts();
     outcome.warnings = story.warnings();

@@ -118,6 +118,28 @@ impl Spec {
         self.resource.iter().find(|resource| resource.table.as_deref() == Some(table))
     }
 
+    /// Whether a field of an answer is needed to walk on: it identifies, places or pages records.
+    pub fn needs(&self, field: &str) -> bool {
+        let last = |path: &str| path.rsplit('.').next() == Some(field);
+        let of_pager = |pager: &Pager| {
+            let paths = [&pager.next_at, &pager.field, &pager.echo, &pager.size_echo, &pager.total];
+            let flags = pager.stop.iter().filter_map(|stop| match stop {
+                Stop::Flag(path) | Stop::FlagFalse(path) => Some(path),
+                _ => None,
+            });
+            paths.into_iter().flatten().chain(flags).any(|path| last(path))
+        };
+        let of_resource = |resource: &Arc<Resource>| {
+            let paths = [&resource.records, &resource.inside, &resource.nested, &resource.count_in_parent];
+            resource.record_id == field
+                || resource.owner.contains_key(field)
+                || resource.version_in_parent.as_deref() == Some(field)
+                || resource.closed.as_ref().is_some_and(|closed| closed.field == field)
+                || paths.into_iter().flatten().any(|path| path.split('.').any(|step| step == field))
+        };
+        self.pager.values().any(of_pager) || self.resource.iter().any(of_resource)
+    }
+
     /// The pager of a resource.
     ///
     /// # Errors
@@ -208,6 +230,15 @@ mod tests {
     fn templates_take_the_ids_of_ancestors() {
         let ids = [("a".to_owned(), serde_json::json!(7)), ("b".to_owned(), serde_json::json!("x {a}"))];
         assert_eq!(fill("/of/{a}/{b}", &ids, |text| text.replace(' ', "%20")), "/of/7/x%20{a}");
+    }
+
+    #[test]
+    fn what_a_walk_needs_is_known() {
+        let spec = Spec::load(None).unwrap();
+        for field in ["id", "cyclePhaseId", "results", "resultSize", "categories", "endDate", "testcaseCount"] {
+            assert!(spec.needs(field), "{field}");
+        }
+        assert!(!spec.needs("lastName"));
     }
 
     #[test]

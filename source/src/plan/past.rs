@@ -165,6 +165,28 @@ impl Span {
     }
 }
 
+/// Days since which slices are forbidden or failed, by table and key.
+///
+/// # Errors
+/// When `source.slice` cannot be read.
+pub async fn out_of_sight(lake: &Lake, memory_bytes: u64) -> Result<HashMap<(String, String), String>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Row {
+        resource: String,
+        slice_key: String,
+        day: String,
+    }
+    let Some(table) = lake.open("source", "slice", None).await? else { return Ok(HashMap::new()) };
+    let context = session::new(memory_bytes, 1)?;
+    session::register_delta(&context, "source", "slice", &table).await?;
+    // A slice that stays out of sight gets no further version.
+    let sql = "select resource, \"sliceKey\", cast(cast(max(\"walkedAt\") as date) as string) as day
+        from source.slice where status in ('forbidden', 'failed') group by resource, \"sliceKey\"";
+    let rows: Vec<Row> = log::rows(&context.sql(sql).await?.collect().await?)?;
+    Ok(rows.into_iter().map(|row| ((row.resource, row.slice_key), row.day)).collect())
+}
+
 /// What a run takes besides asking for slices.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Besides {

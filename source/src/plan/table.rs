@@ -1,6 +1,6 @@
 //! The plan as a person reads it: a table, then what is worth a sentence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use spectra_common::run::Planned;
@@ -29,6 +29,8 @@ pub struct Story<'a> {
     pub expected: &'a [Expected],
     /// What samples showed.
     pub found: &'a Found,
+    /// Days since which slices are out of sight, by table and key.
+    pub since: &'a HashMap<(String, String), String>,
 }
 
 impl Story<'_> {
@@ -174,7 +176,8 @@ impl Story<'_> {
         for (status, seen) in [("forbidden", &self.found.forbidden), ("failed", &self.found.failed)] {
             let mut lines = seen.clone();
             for (index, key, version) in self.out_of_sight(status) {
-                let since = version.walked_at.get(..10).unwrap_or_default();
+                let slice = (self.forecast.table(index).to_owned(), key.clone());
+                let since = self.since.get(&slice).map_or("some time", String::as_str);
                 let reason = version.reason.as_deref().unwrap_or_default();
                 lines.push(format!("{} {key} is {status} since {since}: {reason}", self.forecast.table(index)));
             }
