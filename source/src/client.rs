@@ -117,7 +117,7 @@ pub enum Line {
     /// A server.
     Server {
         /// Signs requests.
-        auth: Authenticator,
+        auth: Box<Authenticator>,
         /// Keeps what is said.
         recorder: Option<Recorder>,
     },

@@ -65,7 +65,7 @@ impl Job {
 /// Where answers come from.
 pub enum Origin {
     /// An API, or a recording of one.
-    Api(Client),
+    Api(Box<Client>),
     /// Files.
     Files(Files),
 }
@@ -105,7 +105,7 @@ pub struct Fetched {
 /// How the walk of a slice ended.
 pub enum End {
     /// Whole.
-    Complete(Landing, Parents),
+    Complete(Box<Landing>, Parents),
     /// Not to be seen.
     Forbidden(String),
     /// Not to be had.
@@ -147,7 +147,7 @@ impl Fetcher {
                 Origin::Files(files) => self.files(files, &job, &mut landing, &mut parents, &mut tally).await,
             };
             let refusal = match result {
-                Ok(()) => break End::Complete(landing, parents),
+                Ok(()) => break End::Complete(Box::new(landing), parents),
                 Err(Refusal::Run(error)) => {
                     landing.leave().await;
                     return Err(error);
@@ -179,7 +179,7 @@ impl Fetcher {
                 Refusal::Run(error) => return Err(error),
                 // The policy takes what went wrong as an empty listing.
                 Refusal::Empty => {
-                    break End::Complete(self.landing(&job)?, Parents::default());
+                    break End::Complete(Box::new(self.landing(&job)?), Parents::default());
                 }
             }
         };

@@ -67,6 +67,7 @@ const LARGEST_HELD_BYTES: u64 = 8 << 20;
 pub fn main() -> ExitCode {
     run::main("source", |arguments: Arguments| {
         let spec = Arc::new(Spec::load(arguments.spec.as_deref())?);
+        check_tables(&spec, &arguments.accept_empty)?;
         let far = Far::new(&spec, &arguments);
         Ok(match arguments.command {
             // What is wrong with the far end is a finding, next to others.
@@ -79,6 +80,19 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// Refuses names of tables that the spec does not have, which would change nothing without a word.
+fn check_tables(spec: &Spec, names: &[String]) -> Result<()> {
+    let tables: Vec<&str> = spec.tables().collect();
+    match names.iter().find(|name| !tables.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(failure(
+            Exit::Usage,
+            format!("--accept-empty {name}: the spec has no such table"),
+            format!("its tables are {}", tables.join(", ")),
+        )),
+    }
+}
+
 /// The far end: where answers will come from, checked as far as that goes without asking.
 pub enum Far {
     /// A server.
@@ -88,7 +102,7 @@ pub enum Far {
         /// Everything lies below it.
         base: Url,
         /// Signs requests.
-        auth: Authenticator,
+        auth: Box<Authenticator>,
         /// Keeps what is said.
         recorder: Option<Recorder>,
     },
@@ -137,7 +151,7 @@ impl Far {
         let http = client::http(spec, &certificates)?;
         let base = client::base_url(api_url, &spec.base_path)?;
         let server = root(&base);
-        let auth = Authenticator::new(&spec.auth, arguments.auth.as_deref(), &server, &base, http.clone())?;
+        let auth = Box::new(Authenticator::new(&spec.auth, arguments.auth.as_deref(), &server, &base, http.clone())?);
         let recorder = match &arguments.record {
             None => None,
             Some(folder) => {
@@ -184,11 +198,11 @@ impl Far {
             Self::Files(files) => Origin::Files(files),
             Self::Replay(replay, base) => {
                 let pace = Pace::new(None, concurrency, &spec.retry, None);
-                Origin::Api(client(reqwest::Client::new(), base, Line::Replay(replay), pace))
+                Origin::Api(Box::new(client(reqwest::Client::new(), base, Line::Replay(replay), pace)))
             }
             Self::Server { http, base, auth, recorder } => {
                 let pace = Pace::new(rate, concurrency, &spec.retry, learned);
-                Origin::Api(client(http, base, Line::Server { auth, recorder }, pace))
+                Origin::Api(Box::new(client(http, base, Line::Server { auth, recorder }, pace)))
             }
         };
         Fetcher {

@@ -304,7 +304,7 @@ impl Place<'_> {
 
     fn is_on_the_way(&self, path: &str) -> bool {
         let leads = |target: &&str| target.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
-        self.records.iter().any(|records| leads(records)) || self.wanted.iter().any(leads)
+        self.records.iter().any(&leads) || self.wanted.iter().any(leads)
     }
 
     fn is_here(&self) -> bool {

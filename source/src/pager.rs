@@ -159,7 +159,7 @@ impl<'spec> Paging<'spec> {
             edge.len() == self.at.edge.len() && edge.iter().zip(&self.at.edge).all(|(now, before)| *now == before);
         if !is_edge {
             // The page before this one coming again is not the same as rows having moved.
-            if page.ids.first().is_some() && page.ids.first() == self.at.first_before.as_ref() {
+            if !page.ids.is_empty() && page.ids.first() == self.at.first_before.as_ref() {
                 return ignored(self.begins_like_the_one_before());
             }
             let before = self.at.edge.first().cloned().unwrap_or_default();
@@ -168,7 +168,7 @@ impl<'spec> Paging<'spec> {
                 format!("rows moved while they were being listed: record {before} is no longer where it was"),
             ));
         }
-        if self.at.edge.is_empty() && page.ids.first().is_some() && page.ids.first() == self.at.first_before.as_ref() {
+        if self.at.edge.is_empty() && !page.ids.is_empty() && page.ids.first() == self.at.first_before.as_ref() {
             return ignored(self.begins_like_the_one_before());
         }
         Ok(self.at.edge.len())
@@ -411,7 +411,7 @@ mod tests {
         let none = serde_json::json!({});
         for (pages, incident) in [
             (vec![page(&[1, 2], serde_json::json!({"from": 5}))], Incident::IgnoredOffset),
-            (vec![page(&[1, 2], none.clone()), page(&[1, 2], none.clone())], Incident::IgnoredOffset),
+            (vec![page(&[1, 2], none.clone()), page(&[1, 2], none)], Incident::IgnoredOffset),
             (vec![page(&[1], serde_json::json!({"total": 2}))], Incident::WrongTotal),
             (
                 vec![page(&[1, 2], serde_json::json!({"total": 3})), page(&[3], serde_json::json!({"total": 4}))],

@@ -90,7 +90,7 @@ impl Parents {
     ///
     /// # Errors
     /// When the file of the many cannot be read again.
-    pub fn into_iter(self) -> Result<impl Iterator<Item = Result<Parent>> + Send> {
+    pub fn one_by_one(self) -> Result<impl Iterator<Item = Result<Parent>> + Send> {
         let rest = match self.file {
             None => None,
             Some(file) => {
@@ -116,7 +116,7 @@ mod tests {
             parents.push(Parent { id: id.into(), facts, inside: Vec::new(), nested: Vec::new() }).unwrap();
         }
         assert!(parents.few().is_none());
-        let back: Vec<Parent> = parents.into_iter().unwrap().collect::<Result<_>>().unwrap();
+        let back: Vec<Parent> = parents.one_by_one().unwrap().collect::<Result<_>>().unwrap();
         assert_eq!(back.len() as i64, count);
         assert!(back.iter().enumerate().all(|(at, parent)| parent.id == at as i64 && parent.facts["n"] == at as i64));
     }

@@ -69,7 +69,7 @@ pub fn below(spec: &Arc<Spec>, scope: &Arc<Scope>, job: &Job, parents: Parents, 
     let resource = job.resource.clone();
     let Some(key) = resource.key.clone() else { return Ok(Box::new(std::iter::empty())) };
     let (spec, scope, ids, lineage) = (spec.clone(), scope.clone(), job.ids.clone(), job.lineage.clone());
-    Ok(Box::new(parents.into_iter()?.flat_map(move |parent| match parent {
+    Ok(Box::new(parents.one_by_one()?.flat_map(move |parent| match parent {
         Err(error) => vec![Err(error)],
         Ok(parent) if !scope.admits(&spec, &key, &parent.id) => Vec::new(),
         Ok(parent) => below_one(&spec, &resource, &key, &ids, &lineage, parent, now).into_iter().map(Ok).collect(),

@@ -230,7 +230,6 @@ impl Versions {
             base_run_id: None,
             reason: Some("its parent is no longer listed".to_owned()),
             walked_at: Timestamp::now().to_string(),
-            ..before.clone()
         };
         self.add(version);
         true

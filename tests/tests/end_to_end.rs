@@ -3,6 +3,8 @@
 //! - [`pipeline`]: six stages, the figures against the simulator's own truth, the second run, the next day
 //! - [`extraction`]: what the API does wrong, and what source makes of it
 //! - [`faults`]: everything that can go wrong with one slice, under every policy
+//! - [`cadence`]: less work on the next run, and walks that are not published
+//! - [`credentials`]: every kind of them, and what happens when they end
 //! - [`drift`]: rows that move meanwhile, slices asked for at once, pages that are too heavy
 //! - [`origins`]: recordings, files, a server that allows little, listings too long for one run
 //! - [`planning`]: what a run expects of itself, against what it does
@@ -16,6 +18,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what is wrong by failing")]
 
+mod cadence;
+mod credentials;
 mod doctor;
 mod drift;
 mod extraction;

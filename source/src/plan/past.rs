@@ -9,9 +9,9 @@ use spectra_common::lake::Lake;
 use spectra_common::{log, session};
 
 /// What commits and the way from slice to slice take, where no run has shown it.
-const LOCAL_COMMIT_MS: f64 = 20.0;
+const LOCAL_COMMIT_MS: f64 = 30.0;
 const REMOTE_COMMIT_MS: f64 = 200.0;
-const SLICE_MS: f64 = 0.5;
+const SLICE_MS: f64 = 1.0;
 
 /// What slices cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

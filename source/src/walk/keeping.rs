@@ -77,7 +77,7 @@ impl Walk {
         if is_same {
             landing.drop_rows().await?;
         } else {
-            self.write(&table, landing).await?;
+            self.write(&table, *landing).await?;
         }
         self.log(row);
         let few = parents.few().map(<[_]>::to_vec);

@@ -99,8 +99,10 @@ impl Walk {
     /// Begins as many slices as may be asked for at once, the nearest first. Those that wait to be taken are
     /// counted for each level: however many wait further up, the next ones here are never held back.
     pub(super) fn begin_more(&mut self) {
+        // Twice as many as may be in flight: the others stand in line, so that requests go on while rows are landed.
+        let most_asking = self.request.concurrency * 2;
         for at in (0..self.frames.len()).rev() {
-            while self.asking.count() < self.request.concurrency && self.frames[at].begun.len() < self.ahead {
+            while self.asking.count() < most_asking && self.frames[at].begun.len() < self.ahead {
                 let Some(job) = self.frames[at].rest.next() else { break };
                 let begun = self.begin(job);
                 self.frames[at].begun.push_back(begun);
