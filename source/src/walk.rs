@@ -22,6 +22,7 @@ use tracing::warn;
 use crate::current::Current;
 use keeping::row;
 use order::{Asking, Begun, Frame};
+use sight::Share;
 
 use crate::fetch::{Fetcher, Origin};
 use crate::journal::{Half, Kept, Unfinished, Walked};
@@ -95,8 +96,8 @@ pub struct Walk {
     touched: HashSet<(String, String)>,
     /// Walks by outcome.
     pub outcomes: BTreeMap<String, i64>,
-    /// Those of them that were not asked for, because what they lie below could not be seen.
-    hidden: BTreeMap<String, i64>,
+    /// How much of each table failed; what lies below something that failed was not asked for and does not count.
+    shares: BTreeMap<String, Share>,
     /// Slices that could not be read, named.
     pub warnings: Vec<String>,
     progress: Progress,
@@ -129,7 +130,7 @@ impl Walk {
             found: None,
             touched: HashSet::new(),
             outcomes: BTreeMap::new(),
-            hidden: BTreeMap::new(),
+            shares: BTreeMap::new(),
             warnings: Vec::new(),
             progress,
         }
@@ -225,6 +226,7 @@ impl Walk {
             }
         };
         self.touch(&walked.resource, &walked.slice_key);
+        self.shares.entry(walked.resource.clone()).or_default().walked += 1;
         self.versions.complete(&walked);
         self.keep_if_due().await?;
         let rest = tree::below(&self.spec, &self.request.scope, &job, parents, self.run.started_at)?;

@@ -18,8 +18,11 @@ use spectra_tests::simulator::{Profile, Running, SimulatorConfig};
 use crate::support::Lab;
 use crate::walked::{content, text};
 
-/// Slices that may be under way or waiting for their turn, for each that may be asked for at once.
+/// Slices of one level that may be under way or waiting for their turn, for each that may be asked for at once.
 const SLICES_AHEAD: usize = 4;
+
+/// Levels of the built-in spec: roots, below projects, releases, cycles or folders, and phases.
+const LEVELS: usize = 5;
 
 /// A way to walk, and its share of the kills.
 struct Way {
@@ -230,7 +233,7 @@ impl Siege<'_> {
         let last = self.journal.last.unwrap_or(Timestamp::MIN);
         let before = begun.values().filter(|at| **at < last).count();
         // Those under way and those waiting for their turn, and the one just taken.
-        let ahead = if self.way.concurrency > 1 { self.way.concurrency * SLICES_AHEAD } else { 1 };
+        let ahead = if self.way.concurrency > 1 { self.way.concurrency * SLICES_AHEAD * LEVELS } else { 1 };
         assert!(before <= ahead + 1, "{}: {before} slices were done and not kept: {slices:?}", self.name);
         if self.way.checkpoint_s == 0 {
             assert!(slices.len() <= ahead + 1, "{}: a kill lost {} slices: {slices:?}", self.name, slices.len());

@@ -43,7 +43,7 @@ impl Content {
 /// Reads the source tables.
 pub async fn content(lab: &Lab) -> Content {
     let folder = lab.lake_path().join("Tables/source");
-    if !folder.join("slice").exists() {
+    if !folder.join("slice/_delta_log").exists() {
         return Content::default();
     }
     let mut content = Content::default();
@@ -60,7 +60,8 @@ pub async fn content(lab: &Lab) -> Content {
     let select = |table: &String| {
         format!("select '{table}' as name, sliceKey, runId, recordId, payloadHash from source.{table}")
     };
-    let selects: Vec<String> = tables.into_iter().filter(|table| folder.join(table).exists()).map(select).collect();
+    let selects: Vec<String> =
+        tables.into_iter().filter(|table| folder.join(table).join("_delta_log").exists()).map(select).collect();
     for row in lab.rows(&selects.join(" union all ")).await {
         content.landed_count += 1;
         let slice = (text(&row, "name"), text(&row, "sliceKey"));

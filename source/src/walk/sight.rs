@@ -11,6 +11,13 @@ use super::keeping::row;
 use crate::fetch::Job;
 use crate::spec::Resource;
 
+/// Slices of a table that were asked for.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Share {
+    pub(super) walked: i64,
+    pub(super) failed: i64,
+}
+
 impl Walk {
     /// A slice that is not asked for stays as it is, and so does all that lies below it.
     pub(super) fn skip(&mut self, job: &Job, reason: &str) {
@@ -38,6 +45,9 @@ impl Walk {
         reason: &str,
     ) -> Result<()> {
         self.touch(table, key);
+        let share = self.shares.entry(table.to_owned()).or_default();
+        share.walked += 1;
+        share.failed += i64::from(status == "failed");
         let is_root = resource.parent.is_none() && self.spec.children(&resource.name).next().is_some();
         if is_root {
             let exit = if status == "forbidden" { Exit::NotAuthorised } else { Exit::DataRefused };
@@ -52,7 +62,6 @@ impl Walk {
         self.warnings.push(sentence);
         self.versions.unseen(table, key, status, reason);
         for (table, below) in self.below(resource, key) {
-            *self.hidden.entry(status.to_owned()).or_default() += 1;
             self.versions.unseen(&table, &below, status, &format!("lies below {key}, which is {status}"));
             self.log(SliceRow {
                 resource: table.clone(),
@@ -105,21 +114,26 @@ impl Walk {
         }
     }
 
-    /// Refuses to publish a walk that is too full of holes to be true.
+    /// Refuses to publish a walk that is too full of holes to be true: in all, or where all that hangs below one kind of
+    /// request is missing.
     pub(super) fn gate(&mut self) -> Result<()> {
         let kept = "nothing was published; what was walked is kept for the next run";
-        let count = |outcome: &str| self.outcomes.get(outcome).copied().unwrap_or(0);
-        let failed = count("failed") - self.hidden.get("failed").copied().unwrap_or(0);
-        let all: i64 = self.outcomes.values().sum();
-        let walked = all - self.hidden.values().sum::<i64>() - count("gone") - count("skipped");
+        let all = self.shares.values().fold(Share::default(), |all, share| Share {
+            walked: all.walked + share.walked,
+            failed: all.failed + share.failed,
+        });
+        let each = self.shares.iter().map(|(table, share)| (format!(" of {table}"), format!("{table} "), *share));
         let gate = self.spec.gate;
-        if failed > i64::from(gate.failed_least) && failed * 100 > walked * i64::from(gate.failed_percent) {
-            let first =
-                self.warnings.iter().find(|warning| warning.contains(" is failed")).cloned().unwrap_or_default();
+        for (of_what, beginning, Share { walked, failed }) in each.chain([(String::new(), String::new(), all)]) {
+            if failed <= i64::from(gate.failed_least) || failed * 100 <= walked * i64::from(gate.failed_percent) {
+                continue;
+            }
+            let is_first = |warning: &&String| warning.starts_with(&beginning) && warning.contains(" is failed");
+            let first = self.warnings.iter().find(is_first).cloned().unwrap_or_default();
             return Err(failure(
                 Exit::DataRefused,
                 format!(
-                    "{failed} of {walked} slices failed, more than the {} % that may; the first: {first}",
+                    "{failed} of {walked} slices{of_what} failed, more than the {} % that may; the first: {first}",
                     gate.failed_percent
                 ),
                 format!("{kept}; see log.slice, and [gate] of the spec"),
