@@ -1,24 +1,29 @@
 //! One polite conversation with the API: a request goes out when it may, and what comes back is judged.
 
+mod connection;
+mod patience;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER};
 use reqwest::{Method, Response};
 use spectra_common::failure::{Exit, failure};
-use spectra_common::run::{Run, stopped};
-use tracing::warn;
+use spectra_common::run::Run;
 use url::Url;
+
+pub use connection::{Certificates, base_url, http};
+pub use patience::{Patience, refuse};
 
 use crate::auth::Authenticator;
 use crate::body::{Body, Spool};
 use crate::exchange::{Recorder, Replay};
 use crate::pace::{self, Pace};
-use crate::spec::{Http, Incident, Resource, Retry, Spec, Then};
+use crate::spec::{Http, Incident, Spec};
 
 /// A request, before it is signed.
 #[derive(Clone, Debug)]
@@ -340,157 +345,6 @@ impl Client {
     }
 }
 
-/// How long a request is tried, and what is done in the end.
-pub struct Patience<'a> {
-    spec: &'a Spec,
-    resource: Option<&'a Resource>,
-    tries: u32,
-}
-
-impl<'a> Patience<'a> {
-    /// For a request of a resource, or of none.
-    pub fn new(spec: &'a Spec, resource: Option<&'a Resource>) -> Self {
-        Self { spec, resource, tries: 0 }
-    }
-
-    /// Returns when it is time to try again.
-    ///
-    /// # Errors
-    /// What the policy says in the end.
-    pub async fn after(
-        &mut self,
-        run: &Run,
-        client: &Client,
-        ask: &Ask,
-        fault: Fault,
-    ) -> std::result::Result<(), Refusal> {
-        self.tries += 1;
-        let rule = self.spec.rule_for(self.resource, fault.incident, &fault.reason);
-        if rule.then == Then::Retry && fault.incident.spoils_slice() {
-            return Err(Refusal::Again(Fault { reason: format!("asking {}: {}", ask.url, fault.reason), ..fault }));
-        }
-        let retry = &self.spec.retry;
-        let mut last = fault.reason.clone();
-        if rule.then == Then::Retry && self.tries < retry.tries && !client.pace.is_hopeless() {
-            match wait(retry, self.tries, fault.retry_after) {
-                Some(wait) => {
-                    // Where the server asks for a pause, everybody waits for their turn until it is over.
-                    let is_paused =
-                        fault.retry_after.is_some() && matches!(fault.incident, Incident::Status(429 | 503));
-                    if is_paused || matches!(client.line, Line::Replay(_)) {
-                        return Ok(());
-                    }
-                    warn!(attempt = self.tries, wait_ms = wait.as_millis() as u64, "{last}: trying again");
-                    tokio::select! {
-                        () = tokio::time::sleep(wait) => return Ok(()),
-                        () = run.stop.cancelled() => return Err(Refusal::Run(stopped())),
-                    }
-                }
-                None => last.push_str(", and asks to come back later than this run will wait"),
-            }
-        }
-        let is_bad = rule.then == Then::Retry && fault.incident.is_about_server();
-        client.pace.exchange_ended(!is_bad);
-        let tries = if self.tries > 1 { format!(" ({} tries)", self.tries) } else { String::new() };
-        let message = format!("asking {}: {last}{tries}", ask.url);
-        // A server that stays away fails one slice after the other: no policy is meant for that.
-        let then = if client.pace.is_hopeless() { Then::Fail } else { rule.at_last() };
-        Err(refuse(then, &fault, message))
-    }
-}
-
-/// What the policy says, as the end of an exchange or of a slice.
-pub fn refuse(then: Then, fault: &Fault, message: String) -> Refusal {
-    match then {
-        Then::Forbidden => Refusal::Forbidden(message),
-        Then::Empty => Refusal::Empty,
-        Then::Skip | Then::Retry => Refusal::Skip(message),
-        Then::Fail => Refusal::Run(match fault.incident {
-            Incident::Status(401 | 403) => {
-                failure(Exit::NotAuthorised, message, "check the rights of the user the credentials belong to")
-            }
-            Incident::Status(408 | 425 | 429 | 500..) | Incident::NoAnswer | Incident::Timeout => failure(
-                Exit::ApiUnavailable,
-                message,
-                "check --api-url and the server; run again to go on where this run stopped",
-            ),
-            _ => failure(
-                Exit::DataRefused,
-                message,
-                "the spec's policy ends the run here; what was walked is kept for the next run",
-            ),
-        }),
-    }
-}
-
-/// Full jitter: anything between nothing and the doubled bound, unless the server asked for a time of its own.
-fn wait(retry: &Retry, tries: u32, asked: Option<Duration>) -> Option<Duration> {
-    if let Some(asked) = asked {
-        let longest = Duration::from_millis(retry.longest_retry_after_ms);
-        return (asked <= longest).then_some(asked);
-    }
-    let doubled = retry.first_wait_ms.saturating_mul(1 << (tries - 1).min(20));
-    let bound = doubled.min(retry.longest_wait_ms);
-    Some(Duration::from_millis(rand::random_range(0..=bound)))
-}
-
-/// The HTTP connection pool, with the limits and headers of a spec.
-///
-/// # Errors
-/// [`Exit::Configuration`] for a header that cannot be sent or a certificate that cannot be read.
-pub fn http(spec: &Spec, certificates: &Certificates) -> Result<reqwest::Client> {
-    let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    for (name, value) in &spec.http.headers {
-        let refuse = || failure(Exit::Configuration, format!("the spec's header `{name}` cannot be sent"), "check it");
-        headers.insert(
-            HeaderName::from_bytes(name.as_bytes()).map_err(|_| refuse())?,
-            HeaderValue::from_str(value).map_err(|_| refuse())?,
-        );
-    }
-    let mut builder = reqwest::Client::builder()
-        .default_headers(headers)
-        .user_agent(concat!("spectra-source/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(Duration::from_millis(spec.http.connect_timeout_ms))
-        .read_timeout(Duration::from_millis(spec.http.read_timeout_ms))
-        // A redirect to a login page would answer 200 with HTML, and could carry the token elsewhere.
-        .redirect(reqwest::redirect::Policy::none());
-    if let Some(file) = &certificates.authority {
-        for certificate in
-            reqwest::Certificate::from_pem_bundle(&read(file)?).map_err(|error| unusable(file, &error))?
-        {
-            builder = builder.add_root_certificate(certificate);
-        }
-    }
-    if let Some(file) = &certificates.client {
-        builder = builder.identity(reqwest::Identity::from_pem(&read(file)?).map_err(|error| unusable(file, &error))?);
-    }
-    builder.build().context("preparing the HTTP client")
-}
-
-/// Certificates beyond those of the system.
-#[derive(Clone, Debug, Default)]
-pub struct Certificates {
-    /// Authorities to trust as well, PEM.
-    pub authority: Option<std::path::PathBuf>,
-    /// Our own certificate and its key, PEM.
-    pub client: Option<std::path::PathBuf>,
-}
-
-fn read(file: &std::path::Path) -> Result<Vec<u8>> {
-    std::fs::read(file).map_err(|error| {
-        failure(Exit::Configuration, format!("reading {}: {error}", file.display()), "check the path and its rights")
-    })
-}
-
-fn unusable(file: &std::path::Path, error: &reqwest::Error) -> anyhow::Error {
-    failure(
-        Exit::Configuration,
-        format!("{} holds no certificate that can be used: {}", file.display(), describe(error)),
-        "give PEM text; a client certificate and its key belong in one file",
-    )
-}
-
 /// The innermost cause of a transport error, without the URL.
 pub fn describe(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
@@ -528,58 +382,9 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO))
 }
 
-/// The server's root with the base path, which may be given with it.
-///
-/// # Errors
-/// [`Exit::Configuration`] for a URL that is none or holds credentials.
-pub fn base_url(server: &str, base_path: &str) -> Result<Url> {
-    let refuse = |reason: &str| {
-        failure(
-            Exit::Configuration,
-            format!("--api-url {server} is not the URL of a server: {reason}"),
-            "give its root, such as https://tenant.yourzephyr.com",
-        )
-    };
-    let mut url = Url::parse(server).map_err(|error| refuse(&error.to_string()))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(failure(
-            Exit::Configuration,
-            "--api-url holds credentials, which would end up in logs",
-            "give them as SPECTRA_API_USER and SPECTRA_API_PASSWORD",
-        ));
-    }
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(refuse("it starts with neither http:// nor https://"));
-    }
-    url.set_query(None);
-    url.set_fragment(None);
-    let path = url.path().trim_end_matches('/');
-    let path = path.strip_suffix(base_path).unwrap_or(path);
-    url.set_path(&format!("{path}{base_path}"));
-    Ok(url)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_base_path_is_added_once() {
-        let expected = "https://tenant.example/flex/services/rest/v3";
-        for server in
-            ["https://tenant.example", "https://tenant.example/", "https://tenant.example/flex/services/rest/v3/"]
-        {
-            assert_eq!(base_url(server, "/flex/services/rest/v3").unwrap().as_str(), expected);
-        }
-    }
-
-    #[test]
-    fn a_url_that_is_none_or_holds_a_password_is_refused() {
-        for server in ["tenant.example", "ftp://tenant.example", "https://me:secret@tenant.example"] {
-            let error = base_url(server, "/rest").unwrap_err().to_string();
-            assert!(!error.contains("secret@") || !server.contains("secret"), "{error}");
-        }
-    }
 
     #[test]
     fn retry_after_is_read_as_seconds_and_as_a_date() {
@@ -590,17 +395,6 @@ mod tests {
         assert_eq!(retry_after(&headers), Some(Duration::ZERO), "a date that has passed is no wait");
         headers.insert(RETRY_AFTER, HeaderValue::from_static("soon"));
         assert_eq!(retry_after(&headers), None);
-    }
-
-    #[test]
-    fn waits_double_up_to_a_bound_and_obey_the_server_within_reason() {
-        let retry =
-            Retry { first_wait_ms: 100, longest_wait_ms: 250, longest_retry_after_ms: 5_000, ..Retry::default() };
-        for (tries, bound_ms) in [(1, 100), (2, 200), (3, 250), (30, 250)] {
-            assert!(wait(&retry, tries, None).unwrap() <= Duration::from_millis(bound_ms));
-        }
-        assert_eq!(wait(&retry, 1, Some(Duration::from_secs(4))), Some(Duration::from_secs(4)));
-        assert_eq!(wait(&retry, 1, Some(Duration::from_secs(6))), None);
     }
 
     #[test]

@@ -1,23 +1,24 @@
 //! One slice, asked for page after page until it is whole: nothing here knows of other slices, so that several can be
 //! under way at once.
 
+mod from_files;
+mod probe;
+
 use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use serde::de::IgnoredAny;
 use serde_json::Value;
-use serde_json::value::RawValue;
-use spectra_common::failure::{Exit, exit_of, failure, one_line};
 use spectra_common::run::{Run, stopped};
-use tokio::sync::mpsc::{Receiver, UnboundedSender};
+use tokio::sync::mpsc::UnboundedSender;
 use tracing::{info, warn};
 
 use crate::body::Body;
 use crate::client::{Answer, Ask, Client, Cost, Fault, Patience, Refusal, refuse};
-use crate::files::{Files, Limits};
+use crate::files::Files;
 use crate::journal::Half;
 use crate::page::{Ids, Page, Reader, Record};
 use crate::pager::{Paging, Position};
@@ -82,6 +83,8 @@ pub struct Fetcher {
     pub page_size: Option<usize>,
     /// Bytes of one slice held in memory before they go to a file.
     pub largest_held_bytes: usize,
+    /// Bytes of all slices held in memory.
+    pub all_held: Arc<AtomicUsize>,
     /// Longest time between two points a killed run can be gone on from.
     pub checkpoint: Duration,
     /// Takes slices that are not whole yet, to be kept.
@@ -188,49 +191,7 @@ impl Fetcher {
     }
 
     fn landing(&self, job: &Job) -> Result<Landing> {
-        Landing::new(&self.run.lake, job.table(), job.key(), &self.run.id, self.largest_held_bytes)
-    }
-
-    /// Asks one path of no resource, to see whether the credentials are good and the server is the right one.
-    ///
-    /// # Errors
-    /// [`Exit::Configuration`] for another kind of server, [`Exit::NotAuthorised`], [`Exit::ApiUnavailable`].
-    pub async fn probe(&self, client: &Client, path: &str) -> Result<()> {
-        let ask = Ask { method: reqwest::Method::GET, url: client.url(None, path, &[]), body: None };
-        let hint = format!("check --api-url: it must be the root of a {} server", self.spec.name);
-        let mut cost = Cost::default();
-        let mut patience = Patience::new(&self.spec, None);
-        loop {
-            let fault = match client.once(&self.run, &ask, &mut cost).await? {
-                Ok(answer) if serde_json::from_slice::<IgnoredAny>(&answer.body.beginning(1 << 20)).is_ok() => {
-                    return Ok(());
-                }
-                Ok(_) => Fault::new(Incident::NotJson, "the answer is not JSON but a web page or empty"),
-                Err(fault) => fault,
-            };
-            let is_another = matches!(
-                fault.incident,
-                Incident::WebPage | Incident::NotJson | Incident::ContentType | Incident::Status(300..=399 | 404 | 405)
-            );
-            if is_another {
-                return Err(failure(Exit::Configuration, format!("asking {}: {}", ask.url, fault.reason), hint));
-            }
-            match patience.after(&self.run, client, &ask, fault).await {
-                Ok(()) => {}
-                Err(Refusal::Run(error)) => return Err(error),
-                Err(Refusal::Empty) => return Ok(()),
-                Err(Refusal::Forbidden(reason)) => {
-                    return Err(failure(
-                        Exit::NotAuthorised,
-                        format!("{reason}: the credentials are not allowed to use this API"),
-                        "check the rights of the user the credentials belong to",
-                    ));
-                }
-                Err(Refusal::Skip(reason) | Refusal::Again(Fault { reason, .. })) => {
-                    return Err(failure(Exit::Configuration, reason, hint));
-                }
-            }
-        }
+        Landing::new(&self.run.lake, job.table(), job.key(), &self.run.id, self.largest_held_bytes, &self.all_held)
     }
 
     async fn pages(
@@ -396,43 +357,6 @@ impl Fetcher {
         }
         Some(size)
     }
-
-    async fn files(
-        &self,
-        files: &Files,
-        job: &Job,
-        landing: &mut Landing,
-        parents: &mut Parents,
-        tally: &mut Tally,
-    ) -> Result<(), Refusal> {
-        let resource = job.resource.as_ref();
-        let reader = Reader::new(&self.spec, resource, None);
-        let pattern = fill(resource.files.as_deref().unwrap_or_default(), &job.ids, Files::name);
-        for (number, (path, size)) in files.list(&pattern).await?.into_iter().enumerate() {
-            let number = i32::try_from(number).context("a listing has more files than can be counted")?;
-            let mut sink = Sink { landing: &mut *landing, parents: &mut *parents, page: number, ordinal: 0 };
-            let limits = Limits { batch_rows: RECORDS_AT_A_TIME, ..Limits::default() };
-            // The one who takes drops its end when it gives up, so that the one who reads does not wait for it.
-            let (sender, batches) = tokio::sync::mpsc::channel(2);
-            let (read, taken) = tokio::join!(
-                files.records(&path, resource.records.as_deref(), limits, sender),
-                take_from_file(&self.run, &reader, &job.ids, batches, &mut sink),
-            );
-            tally.page_count += 1;
-            tally.cost.byte_count += i64::try_from(size).unwrap_or(i64::MAX);
-            let fault = match (taken?, read) {
-                (Some(fault), _) => Fault { reason: format!("reading {path}: {}", fault.reason), ..fault },
-                (None, Ok(_)) => continue,
-                (None, Err(error)) if exit_of(&error) == Exit::DataRefused => {
-                    Fault::new(Incident::NotJson, one_line(&error))
-                }
-                (None, Err(error)) => return Err(Refusal::Run(error)),
-            };
-            let rule = self.spec.rule_for(Some(resource), fault.incident, &fault.reason);
-            return Err(refuse(rule.at_last(), &fault, fault.reason.clone()));
-        }
-        Ok(())
-    }
 }
 
 /// Where the records of a page go.
@@ -473,34 +397,6 @@ fn read(reader: &Reader<'_>, ids: &Ids, answer: Answer) -> Result<(Page, Body, O
     };
     page.link = link;
     Ok((page, body, records))
-}
-
-async fn take_from_file(
-    run: &Run,
-    reader: &Reader<'_>,
-    ids: &Ids,
-    mut batches: Receiver<Vec<Box<RawValue>>>,
-    sink: &mut Sink<'_>,
-) -> Result<Option<Fault>> {
-    while let Some(payloads) = batches.recv().await {
-        let mut records = Vec::with_capacity(payloads.len());
-        for (at, payload) in payloads.into_iter().enumerate() {
-            match reader.record(ids, payload) {
-                Ok((record, _)) => records.push(record),
-                Err(fault) => {
-                    let reason = format!("record {} {}", sink.ordinal + at, fault.reason);
-                    return Ok(Some(Fault { reason, ..fault }));
-                }
-            }
-        }
-        if let Some(id) = sink.take(records).await? {
-            return Ok(Some(Fault::new(Incident::MovedRows, format!("record {id} is there twice"))));
-        }
-        if run.stop.is_cancelled() {
-            return Err(stopped());
-        }
-    }
-    Ok(None)
 }
 
 fn take_from_disk(

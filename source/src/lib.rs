@@ -211,6 +211,7 @@ impl Far {
             origin,
             page_size: arguments.page_size.map(|size| size as usize),
             largest_held_bytes,
+            all_held: Arc::default(),
             checkpoint: Duration::from_secs(arguments.checkpoint_seconds),
             halves,
             sizes: Mutex::new(HashMap::new()),

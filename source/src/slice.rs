@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
 use datafusion::arrow::array::{AsArray, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
@@ -116,6 +117,30 @@ pub struct Begun {
     pub row_count: i64,
 }
 
+/// Bytes of one slice's rows in memory, counted among those of all slices.
+struct Held {
+    bytes: usize,
+    all: Arc<AtomicUsize>,
+}
+
+impl Held {
+    fn add(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        self.all.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn clear(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.bytes = 0;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
 /// Rows of one slice, not yet landed.
 pub struct Landing {
     lake: Lake,
@@ -124,7 +149,7 @@ pub struct Landing {
     slice_key: String,
     run_id: String,
     held: Vec<RecordBatch>,
-    held_bytes: usize,
+    held_bytes: Held,
     largest_held_bytes: usize,
     spilled: Option<Writer>,
     /// Files that are closed.
@@ -145,11 +170,18 @@ pub enum Landed {
 
 impl Landing {
     /// For a slice of `table`. More than `largest_held_bytes` go to a file of its own, which is dropped if nothing
-    /// changed.
+    /// changed; what is held is counted in `all_held`.
     ///
     /// # Errors
     /// Never: the columns are fixed.
-    pub fn new(lake: &Lake, table: &str, slice_key: String, run_id: &str, largest_held_bytes: usize) -> Result<Self> {
+    pub fn new(
+        lake: &Lake,
+        table: &str,
+        slice_key: String,
+        run_id: &str,
+        largest_held_bytes: usize,
+        all_held: &Arc<AtomicUsize>,
+    ) -> Result<Self> {
         Ok(Self {
             lake: lake.clone(),
             table: table.to_owned(),
@@ -157,7 +189,7 @@ impl Landing {
             slice_key,
             run_id: run_id.to_owned(),
             held: Vec::new(),
-            held_bytes: 0,
+            held_bytes: Held { bytes: 0, all: all_held.clone() },
             largest_held_bytes,
             spilled: None,
             closed: Vec::new(),
@@ -199,7 +231,7 @@ impl Landing {
         for batch in self.held.drain(..) {
             writer.write(&batch).await?;
         }
-        self.held_bytes = 0;
+        self.held_bytes.clear();
         self.closed.extend(writer.close().await?);
         let (adds, hash, row_count) = (self.closed.clone(), self.hash, self.row_count);
         Ok(Some(Begun { run_id: self.run_id.clone(), adds, hash, row_count }))
@@ -246,9 +278,9 @@ impl Landing {
                 Arc::new(TimestampMicrosecondArray::from_value(at.as_microsecond(), count).with_timezone("UTC")),
             ],
         )?;
-        self.held_bytes += batch.get_array_memory_size();
+        self.held_bytes.add(batch.get_array_memory_size());
         self.held.push(batch);
-        if self.held_bytes > self.largest_held_bytes {
+        if self.held_bytes.bytes > self.largest_held_bytes {
             let writer = match &mut self.spilled {
                 Some(writer) => writer,
                 None => {
@@ -259,7 +291,7 @@ impl Landing {
             for batch in self.held.drain(..) {
                 writer.write(&batch).await?;
             }
-            self.held_bytes = 0;
+            self.held_bytes.clear();
         }
         Ok(None)
     }

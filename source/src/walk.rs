@@ -36,7 +36,7 @@ use crate::version::{Known, Versions};
 
 /// Slices of one level that may be begun and not taken, for each that may be asked for at once: the ones behind a long
 /// one go on meanwhile.
-const SLICES_AHEAD: usize = 4;
+const SLICES_AHEAD: usize = 16;
 
 /// What a walk is asked to do.
 pub struct Request {

@@ -53,7 +53,8 @@ impl Trial {
         let mut writer = Writer::new(&store, &record_columns()?, RowGroup::Wide);
         let clock = Instant::now();
         for records in self.slices {
-            let mut landing = Landing::new(&run.lake, "plan", "{}".to_owned(), &run.id, usize::MAX)?;
+            let mut landing =
+                Landing::new(&run.lake, "plan", "{}".to_owned(), &run.id, usize::MAX, &std::sync::Arc::default())?;
             landing.take(0, 0, &records, Timestamp::now()).await?;
             if let Landed::Held(batches) = landing.keep().await? {
                 for batch in &batches {

@@ -300,8 +300,8 @@ mod tests {
         assert_eq!(number(1_234_567.4), "1,234,567");
         assert_eq!((number(0.2), number(999.0), number(1_000.0)), ("0".into(), "999".into(), "1,000".into()));
         assert_eq!(
-            (time(0.04), time(1.26), time(59.2), time(61.0)),
-            ("40 ms".into(), "1.3 s".into(), "59 s".into(), "2 min".into())
+            (time(0.04), time(1.26), time(61.2), time(150.0)),
+            ("40 ms".into(), "1.3 s".into(), "61 s".into(), "3 min".into())
         );
     }
 }

@@ -101,8 +101,12 @@ impl Walk {
     pub(super) fn begin_more(&mut self) {
         // Twice as many as may be in flight: the others stand in line, so that requests go on while rows are landed.
         let most_asking = self.request.concurrency * 2;
+        let most_held = usize::try_from(self.run.settings.memory / 4).unwrap_or(usize::MAX);
+        let is_room = |asking: &Asking, held: &AtomicUsize| {
+            asking.count() < most_asking && held.load(Ordering::Relaxed) < most_held
+        };
         for at in (0..self.frames.len()).rev() {
-            while self.asking.count() < most_asking && self.frames[at].begun.len() < self.ahead {
+            while is_room(&self.asking, &self.request.fetcher.all_held) && self.frames[at].begun.len() < self.ahead {
                 let Some(job) = self.frames[at].rest.next() else { break };
                 let begun = self.begin(job);
                 self.frames[at].begun.push_back(begun);
