@@ -32,14 +32,18 @@ pub fn http(spec: &Spec, certificates: &Certificates) -> Result<reqwest::Client>
         // A redirect to a login page would answer 200 with HTML, and could carry the token elsewhere.
         .redirect(reqwest::redirect::Policy::none());
     if let Some(file) = &certificates.authority {
-        for certificate in
-            reqwest::Certificate::from_pem_bundle(&read(file)?).map_err(|error| unusable(file, &error))?
-        {
+        let found =
+            reqwest::Certificate::from_pem_bundle(&read(file)?).map_err(|error| unusable(file, &describe(&error)))?;
+        if found.is_empty() {
+            return Err(unusable(file, "there is none in it"));
+        }
+        for certificate in found {
             builder = builder.add_root_certificate(certificate);
         }
     }
     if let Some(file) = &certificates.client {
-        builder = builder.identity(reqwest::Identity::from_pem(&read(file)?).map_err(|error| unusable(file, &error))?);
+        builder = builder
+            .identity(reqwest::Identity::from_pem(&read(file)?).map_err(|error| unusable(file, &describe(&error)))?);
     }
     builder.build().context("preparing the HTTP client")
 }
@@ -59,10 +63,10 @@ fn read(file: &std::path::Path) -> Result<Vec<u8>> {
     })
 }
 
-fn unusable(file: &std::path::Path, error: &reqwest::Error) -> anyhow::Error {
+fn unusable(file: &std::path::Path, reason: &str) -> anyhow::Error {
     failure(
         Exit::Configuration,
-        format!("{} holds no certificate that can be used: {}", file.display(), describe(error)),
+        format!("{} holds no certificate that can be used: {reason}", file.display()),
         "give PEM text; a client certificate and its key belong in one file",
     )
 }
@@ -101,6 +105,22 @@ pub fn base_url(server: &str, base_path: &str) -> Result<Url> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_without_a_certificate_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "no certificate").unwrap();
+        let path = Some(file.path().to_owned());
+        let spec = Spec::load(None).unwrap();
+        for wrong in [
+            Certificates { authority: path.clone(), client: None },
+            Certificates { authority: None, client: path },
+            Certificates { authority: Some("/not/there".into()), client: None },
+        ] {
+            let error = http(&spec, &wrong).unwrap_err();
+            assert_eq!(spectra_common::failure::exit_of(&error), Exit::Configuration, "{error}");
+        }
+    }
 
     #[test]
     fn the_base_path_is_added_once() {
