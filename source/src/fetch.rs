@@ -133,9 +133,10 @@ impl Fetcher {
     /// When the run cannot go on.
     pub async fn fetch(self: Arc<Self>, job: Job) -> Result<Fetched> {
         let clock = Instant::now();
-        let walked_at = Timestamp::now();
+        let mut walked_at = Timestamp::now();
         let mut tally = Tally::default();
-        let mut walk = 1;
+        // What another run began may no longer fit, which is no walk of this one.
+        let mut walk = if job.half.is_some() { 0 } else { 1 };
         let mut half = job.half.clone();
         let end = loop {
             let mut landing = self.landing(&job)?;
@@ -150,7 +151,10 @@ impl Fetcher {
                 Origin::Files(files) => self.files(files, &job, &mut landing, &mut parents, &mut tally).await,
             };
             let refusal = match result {
-                Ok(()) => break End::Complete(Box::new(landing), parents),
+                Ok(()) => {
+                    walked_at = landing.begun_at();
+                    break End::Complete(Box::new(landing), parents);
+                }
                 Err(Refusal::Run(error)) => {
                     landing.leave().await;
                     return Err(error);

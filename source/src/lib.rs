@@ -67,7 +67,7 @@ const LARGEST_HELD_BYTES: u64 = 8 << 20;
 pub fn main() -> ExitCode {
     run::main("source", |arguments: Arguments| {
         let spec = Arc::new(Spec::load(arguments.spec.as_deref())?);
-        check_tables(&spec, &arguments.accept_empty)?;
+        check_names(&spec, &arguments)?;
         let far = Far::new(&spec, &arguments);
         Ok(match arguments.command {
             // What is wrong with the far end is a finding, next to others.
@@ -80,17 +80,24 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Refuses names of tables that the spec does not have, which would change nothing without a word.
-fn check_tables(spec: &Spec, names: &[String]) -> Result<()> {
+/// Refuses names that mean nothing to the spec, which would change nothing without a word.
+fn check_names(spec: &Spec, arguments: &Arguments) -> Result<()> {
     let tables: Vec<&str> = spec.tables().collect();
-    match names.iter().find(|name| !tables.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(name) => Err(failure(
+    if let Some(name) = arguments.accept_empty.iter().find(|name| !tables.contains(&name.as_str())) {
+        return Err(failure(
             Exit::Usage,
             format!("--accept-empty {name}: the spec has no such table"),
             format!("its tables are {}", tables.join(", ")),
-        )),
+        ));
     }
+    if !arguments.project.is_empty() && spec.scope.is_none() {
+        return Err(failure(
+            Exit::Usage,
+            "--project: the spec does not say what it chooses by",
+            "name the key of a resource as the spec's `scope`, or leave --project out",
+        ));
+    }
+    Ok(())
 }
 
 /// The far end: where answers will come from, checked as far as that goes without asking.

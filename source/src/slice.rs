@@ -115,6 +115,8 @@ pub struct Begun {
     pub hash: ContentHash,
     /// Rows in them.
     pub row_count: i64,
+    /// When the first of them were asked for.
+    pub begun_at: Timestamp,
 }
 
 /// Bytes of one slice's rows in memory, counted among those of all slices.
@@ -158,6 +160,7 @@ pub struct Landing {
     hash: ContentHash,
     /// Rows so far.
     pub row_count: i64,
+    begun_at: Timestamp,
 }
 
 /// What became of a slice's rows.
@@ -196,6 +199,7 @@ impl Landing {
             seen: Seen::default(),
             hash: ContentHash::default(),
             row_count: 0,
+            begun_at: Timestamp::now(),
         })
     }
 
@@ -219,6 +223,7 @@ impl Landing {
         self.closed.clone_from(&begun.adds);
         self.hash = begun.hash;
         self.row_count = begun.row_count;
+        self.begun_at = begun.begun_at;
         Ok(self)
     }
 
@@ -234,7 +239,12 @@ impl Landing {
         self.held_bytes.clear();
         self.closed.extend(writer.close().await?);
         let (adds, hash, row_count) = (self.closed.clone(), self.hash, self.row_count);
-        Ok(Some(Begun { run_id: self.run_id.clone(), adds, hash, row_count }))
+        Ok(Some(Begun { run_id: self.run_id.clone(), adds, hash, row_count, begun_at: self.begun_at }))
+    }
+
+    /// When the first rows were asked for: what changed since then may be missing.
+    pub fn begun_at(&self) -> Timestamp {
+        self.begun_at
     }
 
     /// Run in whose name the rows are landed.

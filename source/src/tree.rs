@@ -27,6 +27,12 @@ impl Scope {
         self.0.is_empty() || spec.scope.as_deref() != Some(key) || self.0.contains(&id_text(id))
     }
 
+    /// Which of its ids a slice below these lies under.
+    pub fn chosen(&self, spec: &Spec, ids: &Ids) -> Option<String> {
+        let (_, id) = ids.iter().find(|(key, _)| !self.0.is_empty() && spec.scope.as_ref() == Some(key))?;
+        Some(id_text(id))
+    }
+
     /// Whether a slice lies in it.
     pub fn is_inside(&self, spec: &Spec, slice_key: &str) -> bool {
         if self.0.is_empty() {

@@ -96,6 +96,8 @@ pub struct Walk {
     touched: HashSet<(String, String)>,
     /// Walks by outcome.
     pub outcomes: BTreeMap<String, i64>,
+    /// Ids of the scope that were come across.
+    met: HashSet<String>,
     /// How much of each table failed; what lies below something that failed was not asked for and does not count.
     shares: BTreeMap<String, Share>,
     /// Slices that could not be read, named.
@@ -130,6 +132,7 @@ impl Walk {
             found: None,
             touched: HashSet::new(),
             outcomes: BTreeMap::new(),
+            met: HashSet::new(),
             shares: BTreeMap::new(),
             warnings: Vec::new(),
             progress,
@@ -156,6 +159,7 @@ impl Walk {
         self.fresh.halves.extend(std::iter::from_fn(|| self.request.halves.try_recv().ok()));
         self.progress.finish();
         let result = result.and_then(|()| {
+            self.find_missed();
             self.find_gone();
             self.gate()
         });

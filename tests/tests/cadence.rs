@@ -2,7 +2,6 @@
 //! too full of holes to be published.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -10,7 +9,7 @@ use serde_json::Value;
 use spectra_tests::simulator::{Profile, SimulatorConfig};
 
 use crate::support::{Lab, Ran, STAGES};
-use crate::walked::{HASTY, asked, content, parameter, spec_of, text, use_spec};
+use crate::walked::{HASTY, asked, content, delete_execution, parameter, spec_of, text, use_spec};
 
 /// A lab whose world is of today, with cycles that have ended and cycles that have not.
 async fn lab_of_today() -> Lab {
@@ -41,21 +40,6 @@ fn walk(lab: &Lab, flags: &[&str]) -> (Ran, BTreeSet<String>) {
     let ran = lab.run("source", flags);
     let asked = asked(lab).into_iter().filter_map(|(call, _)| parameter(&call, "cyclephaseid").map(ToOwned::to_owned));
     (ran, asked.collect())
-}
-
-/// Takes the first execution of a phase away.
-fn delete_execution(lab: &Lab, phase: &str) {
-    let filter = format!("cyclephaseid={phase}&includeanyoneuser=true&order=id&offset=0&pagesize=1");
-    lab.simulator.simulator.add_fault_text(&format!("{filter}:1:row-deleted-while-paging")).unwrap();
-    let url = lab.simulator.url();
-    let mut stream = std::net::TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
-    let target = format!("/flex/services/rest/v3/execution?{filter}");
-    let head = "Host: simulator\r\nAuthorization: Bearer simulator-token\r\nConnection: close";
-    write!(stream, "GET {target} HTTP/1.1\r\n{head}\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.contains("200 OK"), "{answer}");
-    lab.simulator.simulator.clear_faults();
 }
 
 async fn rows_of(lab: &Lab, phase: &str) -> usize {

@@ -5,6 +5,7 @@ use spectra_tests::simulator::faults::Rule;
 use spectra_tests::simulator::{Profile, Quirk, Quirks, SimulatorConfig};
 
 use crate::support::{Lab, Ran};
+use crate::walked::{spec_of, use_spec};
 
 async fn with_fault(rule: &str) -> (Lab, Ran) {
     let lab = Lab::new(Profile::Small).await;
@@ -140,6 +141,47 @@ async fn ties_and_lists_in_another_order_are_no_change() {
     let lab = Lab::with(SimulatorConfig { profile: Profile::Small, quirks, ..SimulatorConfig::default() }).await;
     lab.run("source", &[]).expect(0);
     assert_eq!(lab.run("source", &[]).expect(0).text("status"), "unchanged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_question_tells_trouble_from_a_mistake() {
+    let lab = Lab::new(Profile::Small).await;
+    for (kind, code) in [
+        ("401", 77),
+        ("403", 77),
+        ("404", 78),
+        ("html", 78),
+        ("content-type", 78),
+        ("429", 69),
+        ("500", 69),
+        ("501", 69),
+        ("503-html", 69),
+        ("reset", 69),
+        ("truncated", 69),
+    ] {
+        lab.simulator.simulator.add_fault_text(&format!("/user/current:1:{kind}:0")).unwrap();
+        let ran = lab.run("source", &[]).expect(code);
+        assert!(ran.text("message").contains("/user/current"), "{kind}: {}", ran.report);
+        assert!(!ran.text("hint").is_empty(), "{kind}: {}", ran.report);
+        lab.simulator.simulator.clear_faults();
+    }
+    assert_eq!(
+        lab.simulator.simulator.requests().iter().filter(|call| !call.path.ends_with("/user/current")).count(),
+        0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_mean_nothing_are_not_passed_over() {
+    let mut lab = Lab::new(Profile::Small).await;
+    let ran = lab.run("source", &["--project", "1,99"]).expect(0);
+    assert_eq!(ran.report["warnings"], serde_json::json!(["--project 99: nothing is listed below such a projectId"]));
+    let ran = lab.run("source", &["--accept-empty", "dimProjects"]).expect(64);
+    assert!(ran.text("message").contains("dimProjects") && ran.text("hint").contains("dimProject,"), "{}", ran.report);
+    let spec = spec_of(&["project", "release"], &[("scope = \"projectId\"\n", "")]);
+    use_spec(&mut lab, &spec);
+    let ran = lab.run("source", &["--project", "1"]).expect(64);
+    assert!(ran.text("message").contains("--project"), "{}", ran.report);
 }
 
 #[tokio::test(flavor = "multi_thread")]

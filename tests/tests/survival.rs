@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use spectra_tests::simulator::{Profile, SimulatorConfig};
 
 use crate::support::{Lab, STAGES, finish};
-use crate::walked::{HASTY, spec_of, use_spec};
+use crate::walked::{HASTY, asked, delete_execution, parameter, spec_of, use_spec};
 
 /// Moments at which a stage is killed, as shares of its undisturbed time.
 const MOMENTS: [f64; 4] = [0.15, 0.45, 0.75, 0.95];
@@ -83,48 +83,69 @@ async fn slices_that_a_killed_run_completed_are_not_asked_for_again() {
 
 /// Where in the one long listing each page asked for begins.
 fn offsets(lab: &Lab) -> Vec<i64> {
-    let calls = crate::walked::asked(lab).into_iter().filter(|(call, _)| call.contains("/execution?"));
-    calls.map(|(call, _)| crate::walked::parameter(&call, "offset").unwrap().parse().unwrap()).collect()
+    let calls = asked(lab).into_iter().filter(|(call, _)| call.contains("/execution?"));
+    calls.map(|(call, _)| parameter(&call, "offset").unwrap().parse().unwrap()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_listing_is_gone_on_with_after_a_stop_and_after_trouble() {
-    let config = SimulatorConfig {
-        profile: Profile::Big,
-        executions: Some(20_000),
-        phase_rows: Some(20_000),
-        latency_ms: 10,
-        ..SimulatorConfig::default()
-    };
-    let mut lab = Lab::with(config).await;
-    let spec = spec_of(&["project", "release", "cycle", "cyclePhase", "execution"], &HASTY);
-    use_spec(&mut lab, &spec);
-    // Little memory, so that rows go to files early.
-    let flags = ["--checkpoint-seconds", "0", "--memory", "64MiB", "--project", "1", "--page-size", "100"];
-    lab.simulator.simulator.add_fault_text("/execution:90:503-html:0").unwrap();
-    lab.run("source", &flags).expect(69);
-    lab.simulator.simulator.clear_faults();
-    lab.simulator.simulator.clear_requests();
+    for is_moved in [false, true] {
+        let config = SimulatorConfig {
+            profile: Profile::Big,
+            executions: Some(20_000),
+            phase_rows: Some(20_000),
+            latency_ms: 10,
+            ..SimulatorConfig::default()
+        };
+        let mut lab = Lab::with(config).await;
+        use_spec(&mut lab, &spec_of(&["project", "release", "cycle", "cyclePhase", "execution"], &HASTY));
+        // Little memory, so that rows go to files early.
+        let flags = ["--checkpoint-seconds", "0", "--memory", "64MiB", "--project", "1", "--page-size", "100"];
+        lab.simulator.simulator.add_fault_text("/execution:90:503-html:0").unwrap();
+        lab.run("source", &flags).expect(69);
+        lab.simulator.simulator.clear_faults();
+        lab.simulator.simulator.clear_requests();
 
-    let child = lab.command("source").args(flags).spawn().unwrap();
-    let begun = Instant::now();
-    while offsets(&lab).len() < 80 {
-        assert!(begun.elapsed() < Duration::from_secs(60));
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        let child = lab.command("source").args(flags).spawn().unwrap();
+        let begun = Instant::now();
+        while offsets(&lab).len() < 80 {
+            assert!(begun.elapsed() < Duration::from_secs(60));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let id = child.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        finish(child, begun).expect(143);
+        let second = offsets(&lab).into_iter().min().unwrap();
+        assert!(second > 3_000, "after the trouble the listing begins again at row {second}");
+        let calls = asked(&lab);
+        let phase = calls.iter().find_map(|(call, _)| parameter(call, "cyclephaseid")).unwrap();
+        lab.simulator.simulator.clear_requests();
+
+        let rows = if is_moved { 19_999 } else { 20_000 };
+        if is_moved {
+            delete_execution(&lab, phase);
+        }
+        let ran = lab.run("source", &flags).expect(0);
+        let third = offsets(&lab);
+        let is_begun_anew = third.iter().skip(usize::from(is_moved)).any(|offset| *offset == 0);
+        assert_eq!(
+            is_begun_anew, is_moved,
+            "what moved meanwhile is asked for from its beginning, and nothing else is"
+        );
+        let first = third.iter().nth(usize::from(is_moved)).unwrap();
+        assert!(*first > second + 3_000, "after the stop the listing begins at row {first}, before that at {second}");
+        assert_eq!(lab.number("select count(*) from source.factExecution").await, rows);
+        assert_eq!(lab.number("select count(distinct recordId) from source.factExecution").await, rows);
+        // What changed since the first run may be missing: it is as old as that one.
+        let sql = format!(
+            "select count(*) from log.slice as slice join log.run as run on slice.runId = run.runId
+            where resource = 'factExecution' and run.status = 'started' and run.runId = '{}'
+            and slice.walkedAt < run.startedAt",
+            ran.text("runId")
+        );
+        assert_eq!(lab.number(&sql).await, i64::from(!is_moved));
+        assert_eq!(lab.run("source", &flags).expect(0).text("status"), "unchanged");
     }
-    let id = child.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-    finish(child, begun).expect(143);
-    let second = offsets(&lab).into_iter().min().unwrap();
-    assert!(second > 3_000, "after the trouble the listing begins again at row {second}");
-    lab.simulator.simulator.clear_requests();
-
-    lab.run("source", &flags).expect(0);
-    let third = offsets(&lab).into_iter().min().unwrap();
-    assert!(third > second + 3_000, "after the stop the listing begins again at row {third}, before that at {second}");
-    assert_eq!(lab.number("select count(*) from source.factExecution").await, 20_000);
-    assert_eq!(lab.number("select count(distinct recordId) from source.factExecution").await, 20_000);
-    assert_eq!(lab.run("source", &flags).expect(0).text("status"), "unchanged");
 }
 
 #[tokio::test(flavor = "multi_thread")]

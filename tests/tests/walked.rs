@@ -1,6 +1,7 @@
 //! What walks left in a lake, and specs made from the built-in one: for tests of source.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -120,4 +121,19 @@ pub fn asked(lab: &Lab) -> Vec<(String, u16)> {
 pub fn parameter<'a>(call: &'a str, name: &str) -> Option<&'a str> {
     let (_, query) = call.split_once('?')?;
     query.split('&').filter_map(|pair| pair.split_once('=')).find_map(|(key, value)| (key == name).then_some(value))
+}
+
+/// Takes the first execution of a phase away.
+pub fn delete_execution(lab: &Lab, phase: &str) {
+    let filter = format!("cyclephaseid={phase}&includeanyoneuser=true&order=id&offset=0&pagesize=1");
+    lab.simulator.simulator.add_fault_text(&format!("{filter}:1:row-deleted-while-paging")).unwrap();
+    let url = lab.simulator.url();
+    let mut stream = std::net::TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    let target = format!("/flex/services/rest/v3/execution?{filter}");
+    let head = "Host: simulator\r\nAuthorization: Bearer simulator-token\r\nConnection: close";
+    write!(stream, "GET {target} HTTP/1.1\r\n{head}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("200 OK"), "{answer}");
+    lab.simulator.simulator.clear_faults();
 }

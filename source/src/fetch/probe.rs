@@ -33,6 +33,7 @@ impl Fetcher {
             if is_another {
                 return Err(failure(Exit::Configuration, format!("asking {}: {}", ask.url, fault.reason), hint));
             }
+            let is_trouble = matches!(fault.incident, Incident::Status(500..) | Incident::BrokenBody);
             match patience.after(&self.run, client, &ask, fault).await {
                 Ok(()) => {}
                 Err(Refusal::Run(error)) => return Err(error),
@@ -42,6 +43,13 @@ impl Fetcher {
                         Exit::NotAuthorised,
                         format!("{reason}: the credentials are not allowed to use this API"),
                         "check the rights of the user the credentials belong to",
+                    ));
+                }
+                Err(Refusal::Skip(reason) | Refusal::Again(Fault { reason, .. })) if is_trouble => {
+                    return Err(failure(
+                        Exit::ApiUnavailable,
+                        reason,
+                        "check the server; run again to go on where this run stopped",
                     ));
                 }
                 Err(Refusal::Skip(reason) | Refusal::Again(Fault { reason, .. })) => {

@@ -119,6 +119,7 @@ impl Walk {
             Ok(job) => job,
             Err(error) => return Begun::Broken(error),
         };
+        self.met.extend(self.request.scope.chosen(&self.spec, &job.ids));
         let slice = (job.table().to_owned(), job.key());
         if let Some(walked) = self.unfinished.walked.remove(&slice) {
             return Begun::Resumed(job, walked);

@@ -91,6 +91,18 @@ impl Walk {
             .collect()
     }
 
+    /// Names what was asked to be walked and does not exist, or not for this user.
+    pub(super) fn find_missed(&mut self) {
+        let mut missed: Vec<&String> = self.request.scope.0.difference(&self.met).collect();
+        missed.sort();
+        let key = self.spec.scope.as_deref().unwrap_or_default();
+        for id in missed {
+            let sentence = format!("--project {id}: nothing is listed below such a {key}");
+            warn!("{sentence}");
+            self.warnings.push(sentence);
+        }
+    }
+
     /// Slices known from before that nothing leads to any more are empty now.
     pub(super) fn find_gone(&mut self) {
         let tables: Vec<String> = self.spec.tables().map(ToOwned::to_owned).collect();
