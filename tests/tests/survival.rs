@@ -132,7 +132,7 @@ async fn a_long_listing_is_gone_on_with_after_a_stop_and_after_trouble() {
             is_begun_anew, is_moved,
             "what moved meanwhile is asked for from its beginning, and nothing else is"
         );
-        let first = third.iter().nth(usize::from(is_moved)).unwrap();
+        let first = third.get(usize::from(is_moved)).unwrap();
         assert!(*first > second + 3_000, "after the stop the listing begins at row {first}, before that at {second}");
         assert_eq!(lab.number("select count(*) from source.factExecution").await, rows);
         assert_eq!(lab.number("select count(distinct recordId) from source.factExecution").await, rows);
