@@ -59,7 +59,7 @@ async fn servers_that_are_none() {
     refused(&lab, "source", &["--api-url", "http://127.0.0.1:1"], 69, "no answer");
     lab.simulator.simulator.add_fault("/user/current:1:html".parse::<Rule>().unwrap());
     refused(&lab, "source", &[], 78, "web page");
-    lab.simulator.simulator.add_fault("/project/details:1:html".parse::<Rule>().unwrap());
+    lab.simulator.simulator.add_fault("/project/details:1:html:0".parse::<Rule>().unwrap());
     refused(&lab, "source", &[], 65, "web page");
     lab.simulator.simulator.clear_faults();
     lab.variables.insert("SPECTRA_API_TOKEN".into(), "wrong-token".into());
@@ -85,7 +85,10 @@ async fn specs_that_cannot_be_walked() {
     let spec = lab.folder.path().join("broken.toml");
     lab.variables.remove("SPECTRA_SPEC");
     let cases = [
-        (text.replace("table = \"dimProject\"", "table = \"dimProject\"\nparent = \"cycle\""), "in a circle"),
+        (
+            text.replace("table = \"dimProject\"", "table = \"dimProject\"\nparent = \"cycle\""),
+            "is below itself: project → cycle → release → project",
+        ),
         (text.replace("cyclephaseid = \"{cyclePhaseId}\"", "cyclephaseid = \"{sprintId}\""), "`{sprintId}`"),
         (text.replace("[retry]", "[retry"), "broken.toml"),
         (text.replace("tries = 5", "tries = 5\ncolour = 1"), "colour"),
