@@ -31,8 +31,9 @@ use tally::Tally;
 
 pub use written::parse_rate;
 
-/// Timers and busy threads wake late by so much; a request that is late for no reason of its own keeps its slot.
-const LATENESS: Duration = Duration::from_millis(20);
+/// Timers and busy threads wake late by so much; a request that is late for no reason of its own keeps its slot. What is
+/// made up for then is a quarter of what the rate allows in a second, at most.
+const LATENESS: Duration = Duration::from_millis(250);
 
 /// Time that [`Pace::per_second`] looks back.
 const RECENT: Duration = Duration::from_secs(10);

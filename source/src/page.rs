@@ -1,6 +1,7 @@
 //! One response, taken apart while it is read: its records as the server sent them, what must be true of each, and
 //! what the body says about the listing.
 
+mod parts;
 mod place;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use serde_json::Value;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use parts::{Outline, at};
 use place::{Found, Place};
 
 use crate::body::Body;
@@ -56,6 +58,8 @@ pub struct Reader<'spec> {
     is_parent: bool,
     wanted: Vec<&'spec str>,
     key_field: Option<&'spec str>,
+    /// What of a record is read.
+    outline: Outline<'spec>,
 }
 
 impl<'spec> Reader<'spec> {
@@ -78,13 +82,19 @@ impl<'spec> Reader<'spec> {
                 _ => None,
             }));
         }
+        let key_field = pager.and_then(|pager| pager.field.as_deref());
+        let mut read: Vec<&str> = resource.owner.keys().map(String::as_str).collect();
+        read.extend((!resource.has_constructed_id()).then_some(resource.record_id.as_str()));
+        read.extend(children.iter().filter_map(|child| child.inside.as_deref()));
+        read.extend(resource.nested.as_deref().into_iter().chain(key_field).chain(facts.iter().copied()));
         Self {
             resource,
             is_parent: !children.is_empty(),
             inside: children.into_iter().filter(|child| child.inside.is_some()).collect(),
             facts,
             wanted,
-            key_field: pager.and_then(|pager| pager.field.as_deref()),
+            key_field,
+            outline: Outline::new(read, resource.unordered.iter().map(String::as_str)),
         }
     }
 
@@ -159,17 +169,13 @@ impl<'spec> Reader<'spec> {
     /// A fault that names what it lacks.
     pub fn record(&self, ids: &Ids, payload: Box<RawValue>) -> Result<(Record, Option<Value>), Fault> {
         let text = payload.get();
-        let mut value: Value = serde_json::from_str(text).map_err(|error| shape(format!("cannot be read: {error}")))?;
-        let id = self.id(self.resource, ids, &value)?;
-        check_owner(self.resource, ids, &id, &value)?;
-        let parent = if self.is_parent { Some(self.parent(ids, &id, &value)?) } else { None };
-        let key = self.key_field.and_then(|field| value.get(field).cloned());
-        let mut is_reordered = false;
-        for path in &self.resource.unordered {
-            is_reordered |= sort_array(&mut value, path);
-        }
-        let hash =
-            if is_reordered { blake3::hash(value.to_string().as_bytes()) } else { blake3::hash(text.as_bytes()) };
+        let parts = self.outline.parts(text).map_err(|error| shape(format!("cannot be read: {error}")))?;
+        let value = &parts.value;
+        let id = self.id(self.resource, ids, value)?;
+        check_owner(self.resource, ids, &id, value)?;
+        let parent = if self.is_parent { Some(self.parent(ids, &id, value)?) } else { None };
+        let key = self.key_field.and_then(|field| at(value, field).cloned());
+        let hash = parts.hash(text);
         Ok((Record { id, payload, hash, parent }, key))
     }
 
@@ -177,7 +183,7 @@ impl<'spec> Reader<'spec> {
         if resource.has_constructed_id() {
             return Ok(Value::from(fill(&resource.record_id, ids, str::to_owned)));
         }
-        match value.get(&resource.record_id) {
+        match at(value, &resource.record_id) {
             Some(id @ (Value::Number(_) | Value::String(_))) => Ok(id.clone()),
             None | Some(Value::Null) => {
                 Err(Fault::new(Incident::MissingId, format!("has no `{}`", resource.record_id)))
@@ -205,7 +211,7 @@ impl<'spec> Reader<'spec> {
             }
         }
         let facts = self.facts.iter().filter_map(|field| {
-            let fact = value.get(*field)?;
+            let fact = at(value, field)?;
             Some(((*field).to_owned(), fact.clone()))
         });
         Ok(Parent { id: id.clone(), facts: facts.collect(), inside, nested })
@@ -231,7 +237,7 @@ fn within(field: &str, fault: Fault) -> Fault {
 }
 
 fn list_of<'value>(value: &'value Value, field: &str) -> Result<&'value [Value], Fault> {
-    match value.get(field) {
+    match at(value, field) {
         None | Some(Value::Null) => Ok(&[]),
         Some(Value::Array(list)) => Ok(list),
         Some(_) => Err(shape(format!("has a `{field}` that is not a list"))),
@@ -241,7 +247,7 @@ fn list_of<'value>(value: &'value Value, field: &str) -> Result<&'value [Value],
 fn check_owner(resource: &Resource, ids: &Ids, id: &Value, value: &Value) -> Result<(), Fault> {
     for (field, key) in &resource.owner {
         let wanted = ids.iter().find(|(name, _)| name == key).map(|(_, id)| id_text(id));
-        let found = value.get(field).map(id_text);
+        let found = at(value, field).map(id_text);
         if found != wanted {
             return Err(Fault::new(
                 Incident::WrongOwner,
@@ -256,24 +262,6 @@ fn check_owner(resource: &Resource, ids: &Ids, id: &Value, value: &Value) -> Res
         }
     }
     Ok(())
-}
-
-/// Sorts the array at a path; says whether there was anything to sort.
-fn sort_array(value: &mut Value, path: &str) -> bool {
-    let mut current = value;
-    for field in path.split('.') {
-        match current.get_mut(field) {
-            Some(next) => current = next,
-            None => return false,
-        }
-    }
-    match current.as_array_mut() {
-        Some(array) if array.len() > 1 => {
-            array.sort_by_cached_key(Value::to_string);
-            true
-        }
-        _ => false,
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use serde_json::Value;
 use spectra_tests::simulator::noise::{Kind, Noise};
 use spectra_tests::simulator::request_log::Entry;
 use spectra_tests::simulator::{Profile, Running, SimulatorConfig};
+use tokio::task::block_in_place;
 
 use crate::support::Lab;
 use crate::walked::{content, text};
@@ -31,15 +32,15 @@ struct Way {
     concurrency: usize,
     checkpoint_s: u64,
     percent: u64,
-    /// Longest time a run is left alive.
+    /// Longest time a run is left alive after its first request.
     longest_ms: u64,
 }
 
-const WAYS: [Way; 4] = [
-    Way { profile: Profile::Small, latency_ms: 5, concurrency: 1, checkpoint_s: 0, percent: 25, longest_ms: 1_000 },
-    Way { profile: Profile::Small, latency_ms: 5, concurrency: 4, checkpoint_s: 0, percent: 25, longest_ms: 1_000 },
-    Way { profile: Profile::Small, latency_ms: 30, concurrency: 1, checkpoint_s: 1, percent: 25, longest_ms: 2_500 },
-    Way { profile: Profile::ProdShape, latency_ms: 5, concurrency: 4, checkpoint_s: 1, percent: 25, longest_ms: 2_500 },
+static WAYS: [Way; 4] = [
+    Way { profile: Profile::Small, latency_ms: 5, concurrency: 1, checkpoint_s: 0, percent: 25, longest_ms: 600 },
+    Way { profile: Profile::Small, latency_ms: 5, concurrency: 4, checkpoint_s: 0, percent: 25, longest_ms: 600 },
+    Way { profile: Profile::Small, latency_ms: 30, concurrency: 1, checkpoint_s: 1, percent: 25, longest_ms: 2_000 },
+    Way { profile: Profile::ProdShape, latency_ms: 5, concurrency: 4, checkpoint_s: 1, percent: 25, longest_ms: 2_000 },
 ];
 
 /// The slice a call was about, by the call that lists it; none for the probe.
@@ -150,8 +151,8 @@ struct Cost {
     repeated: Vec<usize>,
 }
 
-struct Siege<'a> {
-    way: &'a Way,
+struct Siege {
+    way: &'static Way,
     lab: Lab,
     reference: Lab,
     flags: Vec<String>,
@@ -161,7 +162,7 @@ struct Siege<'a> {
     name: String,
 }
 
-impl Siege<'_> {
+impl Siege {
     fn run_id(&self) -> String {
         format!("life-{}", self.lives)
     }
@@ -183,15 +184,21 @@ impl Siege<'_> {
         self.lab.simulator.simulator.clear_requests();
         self.lab.simulator.simulator.clear_figures();
         let watch = Watch::new(&self.lab);
-        let alive = Duration::from_millis(noise.between(100, self.way.longest_ms as i64) as u64);
+        // One of five before it asks for anything, perhaps.
+        let is_early = noise.chance(200);
+        let alive = Duration::from_millis(noise.between(0, self.way.longest_ms as i64) as u64);
         let said = std::fs::File::create(self.lab.folder.path().join("said")).unwrap();
         let mut command = self.lab.command("source");
         let run_id = self.run_id();
         command.args(&self.flags).args(["--run-id", &run_id]).stdout(Stdio::null()).stderr(said);
         let mut child = command.spawn().unwrap();
-        let started = Instant::now();
-        while started.elapsed() < alive && child.try_wait().unwrap().is_none() {
+        let simulator = self.lab.simulator.simulator.clone();
+        let mut begun = is_early.then(Instant::now);
+        while begun.is_none_or(|begun| begun.elapsed() < alive) && child.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_millis(2));
+            if begun.is_none() && simulator.figures()["requests"] != 0 {
+                begun = Some(Instant::now());
+            }
         }
         // Of no effect on one that has ended.
         child.kill().unwrap();
@@ -242,7 +249,7 @@ impl Siege<'_> {
     /// A walk has ended: it is as if nobody had disturbed it. Then there is a new day.
     async fn compare(&mut self) {
         self.cost.rounds += 1;
-        self.reference.run("source", &[]).expect(0);
+        block_in_place(|| self.reference.run("source", &[])).expect(0);
         let (found, wanted) = (content(&self.lab).await, content(&self.reference).await);
         assert!(found.rows == wanted.rows, "{}: other rows than those of an undisturbed run", self.name);
         let slices: Vec<_> = found.slices.iter().map(|(slice, version)| (slice, &version.status)).collect();
@@ -254,7 +261,7 @@ impl Siege<'_> {
     }
 }
 
-async fn besiege(way: &Way, kills: u64, seed: u64) -> Cost {
+async fn besiege(way: &'static Way, kills: u64, seed: u64) -> Cost {
     let executions = (way.profile == Profile::ProdShape).then_some(2_000);
     let config =
         SimulatorConfig { profile: way.profile, executions, latency_ms: way.latency_ms, ..SimulatorConfig::default() };
@@ -277,13 +284,13 @@ async fn besiege(way: &Way, kills: u64, seed: u64) -> Cost {
         Siege { way, lab, reference, flags, journal: Journal::default(), cost: Cost::default(), lives: 0, name };
     let mut noise = Noise::of(seed, Kind::Shuffle, (way.concurrency as u64 * 10 + way.checkpoint_s) as i64);
     while siege.cost.kills < kills {
-        let is_over = siege.life(&mut noise);
+        let is_over = block_in_place(|| siege.life(&mut noise));
         if is_over || siege.had_ended().await {
             siege.compare().await;
         }
     }
     let flags: Vec<&str> = siege.flags.iter().map(String::as_str).collect();
-    siege.lab.run("source", &flags).expect(0);
+    block_in_place(|| siege.lab.run("source", &flags)).expect(0);
     siege.compare().await;
     siege.cost
 }
@@ -298,8 +305,10 @@ async fn a_hundred_kills_cost_little_and_change_nothing() {
     let kills = number("SPECTRA_TEST_KILLS").unwrap_or(100);
     let seed = number("SPECTRA_TEST_SEED").unwrap_or_else(|| Timestamp::now().as_second() as u64);
     eprintln!("SPECTRA_TEST_SEED={seed}");
-    for way in &WAYS {
-        let cost = besiege(way, kills * way.percent / 100, seed).await;
+    // All at once: a run that is about to be killed mostly waits.
+    let sieges = WAYS.iter().map(|way| tokio::spawn(besiege(way, kills * way.percent / 100, seed)));
+    for (way, cost) in WAYS.iter().zip(futures::future::join_all(sieges).await) {
+        let cost = cost.unwrap();
         let most = |counts: &[usize]| counts.iter().copied().max().unwrap_or(0);
         eprintln!(
             "{:?}, {} at once, kept every {} s: {} kills of {} walks; a kill cost at most {} requests of {} slices, {} on average",
