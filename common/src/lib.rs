@@ -27,6 +27,3 @@ pub mod session;
 pub mod settings;
 pub mod stage;
 pub mod staging;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

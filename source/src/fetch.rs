@@ -1,8 +1,11 @@
 //! One slice, asked for page after page until it is whole: nothing here knows of other slices, so that several can be
 //! under way at once.
 
+mod ask;
 mod from_files;
 mod probe;
+
+pub(crate) use ask::ask;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
@@ -11,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use serde_json::Value;
 use spectra_common::run::{Run, stopped};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{info, warn};
@@ -23,9 +25,9 @@ use crate::journal::Half;
 use crate::page::{Ids, Page, Reader, Record};
 use crate::pager::{Paging, Position};
 use crate::parents::Parents;
-use crate::skip::{Lineage, written};
+use crate::skip::Lineage;
 use crate::slice::{Landing, key};
-use crate::spec::{self, Incident, Place, Resource, Spec, Then, fill, id_text};
+use crate::spec::{Incident, Resource, Spec, Then};
 
 /// Records of a large page landed at a time.
 const RECORDS_AT_A_TIME: usize = 1_000;
@@ -274,7 +276,7 @@ impl Fetcher {
     ) -> Result<(Ask, Page, Body, Option<Vec<Record>>), Refusal> {
         let mut patience = Patience::new(&self.spec, Some(&job.resource));
         loop {
-            let ask = self.ask(client, job, paging)?;
+            let ask = ask(client, job, paging)?;
             let fault = match client.once(&self.run, &ask, &mut tally.cost).await? {
                 Ok(answer) => match read(reader, &job.ids, answer) {
                     Ok((page, body, records)) => {
@@ -299,31 +301,6 @@ impl Fetcher {
             Then::Retry => Refusal::Again(fault),
             then => refuse(then, &fault, fault.reason.clone()),
         }
-    }
-
-    fn ask(&self, client: &Client, job: &Job, paging: &Paging<'_>) -> Result<Ask> {
-        let resource = job.resource.as_ref();
-        let method = if resource.method == "POST" { reqwest::Method::POST } else { reqwest::Method::GET };
-        if let Some(url) = paging.next() {
-            return Ok(Ask { method, url: url.clone(), body: None });
-        }
-        let path = fill(resource.path.as_deref().unwrap_or_default(), &job.ids, spec::segment);
-        let mut query: Vec<(String, String)> =
-            resource.query.iter().map(|(name, text)| (name.clone(), fill(text, &job.ids, str::to_owned))).collect();
-        if let (Some(since), Some(filter)) = (job.since, &resource.changed_since) {
-            query.push((filter.parameter.clone(), written(filter, since)));
-        }
-        let mut body = match &resource.body {
-            Some(body) => Some(filled(serde_json::to_value(body)?, &job.ids)),
-            None => None,
-        };
-        for (name, value) in paging.parameters() {
-            match (paging.place(), &mut body) {
-                (Place::Body, Some(body)) => put(body, name, value),
-                _ => query.push((name.to_owned(), id_text(&value))),
-            }
-        }
-        Ok(Ask { method, url: client.url(resource.base_path.as_deref(), &path, &query), body })
     }
 
     fn page_size_of(&self, resource: &Resource, default_size: usize) -> usize {
@@ -446,46 +423,4 @@ fn take_from_disk(
             (None, None, Err(fault)) => Err(anyhow::anyhow!("reading a page again from disk: {}", fault.reason)),
         }
     })
-}
-
-/// A body with the ids of ancestors in its texts.
-fn filled(value: Value, ids: &Ids) -> Value {
-    match value {
-        Value::String(text) => Value::String(fill(&text, ids, str::to_owned)),
-        Value::Array(list) => Value::Array(list.into_iter().map(|each| filled(each, ids)).collect()),
-        Value::Object(fields) => {
-            Value::Object(fields.into_iter().map(|(name, value)| (name, filled(value, ids))).collect())
-        }
-        other => other,
-    }
-}
-
-/// Puts a value at a path of a body, which is made where it is missing.
-fn put(body: &mut Value, path: &str, value: Value) {
-    let mut current = body;
-    for step in path.split('.') {
-        if !current.is_object() {
-            *current = Value::Object(serde_json::Map::new());
-        }
-        current = &mut current[step];
-    }
-    *current = value;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_takes_ids_and_the_pagers_parameters() {
-        let ids: Ids = vec![("releaseId".to_owned(), Value::from(7))];
-        let body = serde_json::json!({"releaseid": "{releaseId}", "n": 1, "word": ["id = {releaseId}"]});
-        let mut body = filled(body, &ids);
-        put(&mut body, "firstresult", 100.into());
-        put(&mut body, "page.size", 50.into());
-        let expected = serde_json::json!({
-            "releaseid": "7", "n": 1, "word": ["id = 7"], "firstresult": 100, "page": {"size": 50}
-        });
-        assert_eq!(body, expected);
-    }
 }

@@ -351,6 +351,15 @@ mod tests {
             resource.records = Some(path.to_owned());
             assert_eq!(read_with(&spec, &resource, &[], body).unwrap().0.ids, ["1"], "{path}");
         }
+        resource.record_id = "case.id".to_owned();
+        resource.records = Some("0.results".to_owned());
+        resource.owner = [("case.project.id".to_owned(), "projectId".to_owned())].into();
+        let deep = |project: i64| format!(r#"[{{"results":[{{"case":{{"id":3,"project":{{"id":{project}}}}}}}]}}]"#);
+        assert_eq!(read_with(&spec, &resource, &[("projectId", 5)], &deep(5)).unwrap().0.ids, ["3"]);
+        let fault = read_with(&spec, &resource, &[("projectId", 5)], &deep(6)).err().unwrap();
+        assert!(fault.reason.contains("(case.id 3) belongs to projectId 6"), "{}", fault.reason);
+        resource.owner.clear();
+        resource.records = Some(".".to_owned());
         resource.record_id = "of-{a}".to_owned();
         assert_eq!(read_with(&spec, &resource, &[("a", 5)], "{}").unwrap().0.ids, ["of-5"]);
     }

@@ -3,17 +3,15 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use reqwest::Method;
-use serde_json::Value;
 
 use crate::body::Body;
 use crate::client::{Answer, Ask, Client, Cost as Spent, Fault, Patience, Refusal};
-use crate::fetch::{Fetcher, Job};
+use crate::fetch::{Fetcher, Job, ask};
 use crate::page::{Ids, Page, Reader, Record};
 use crate::pager::Paging;
 use crate::parents::{Parent, Parents};
 use crate::plan::past::Cost;
-use crate::spec::{Pager, PagerKind, Place, Stop, fill, id_text, segment};
+use crate::spec::{Pager, PagerKind, Stop};
 
 /// What a look at a slice showed.
 pub struct Look {
@@ -183,48 +181,6 @@ fn read(
     };
     page.link.clone_from(&answer.link);
     Ok((page, found))
-}
-
-fn ask(client: &Client, job: &Job, paging: &Paging<'_>) -> Result<Ask> {
-    let resource = job.resource.as_ref();
-    let method = if resource.method == "POST" { Method::POST } else { Method::GET };
-    if let Some(url) = paging.next() {
-        return Ok(Ask { method, url: url.clone(), body: None });
-    }
-    let path = fill(resource.path.as_deref().unwrap_or_default(), &job.ids, segment);
-    let filled = |(name, text): (&String, &String)| (name.clone(), fill(text, &job.ids, str::to_owned));
-    let mut query: Vec<(String, String)> = resource.query.iter().map(filled).collect();
-    let mut body = resource.body.as_ref().map(serde_json::to_value).transpose()?;
-    if let Some(body) = &mut body {
-        fill_texts(body, &job.ids);
-    }
-    for (name, value) in paging.parameters() {
-        match (paging.place(), &mut body) {
-            (Place::Body, Some(body)) => put(body, name, value),
-            _ => query.push((name.to_owned(), id_text(&value))),
-        }
-    }
-    Ok(Ask { method, url: client.url(resource.base_path.as_deref(), &path, &query), body })
-}
-
-fn fill_texts(value: &mut Value, ids: &Ids) {
-    match value {
-        Value::String(text) => *text = fill(text, ids, str::to_owned),
-        Value::Array(list) => list.iter_mut().for_each(|each| fill_texts(each, ids)),
-        Value::Object(fields) => fields.values_mut().for_each(|each| fill_texts(each, ids)),
-        _ => {}
-    }
-}
-
-fn put(body: &mut Value, path: &str, value: Value) {
-    let mut current = body;
-    for step in path.split('.') {
-        if !current.is_object() {
-            *current = Value::Object(serde_json::Map::new());
-        }
-        current = &mut current[step];
-    }
-    *current = value;
 }
 
 #[cfg(test)]
