@@ -93,6 +93,9 @@ pub struct Walk {
     pub staged: BTreeMap<String, Vec<Add>>,
     /// Takes the rows of `source.slice`, which nobody sees before the release.
     found: Option<Writer>,
+    found_rows: usize,
+    /// Files of such rows that are closed.
+    found_files: Vec<Add>,
     touched: HashSet<(String, String)>,
     /// Walks by outcome.
     pub outcomes: BTreeMap<String, i64>,
@@ -130,6 +133,8 @@ impl Walk {
             kept_at: Instant::now(),
             journal,
             found: None,
+            found_rows: 0,
+            found_files: Vec::new(),
             touched: HashSet::new(),
             outcomes: BTreeMap::new(),
             met: HashSet::new(),

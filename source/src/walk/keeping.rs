@@ -23,6 +23,9 @@ const LARGEST_PENDING_ROWS: i64 = 64 * 1024;
 /// Walks held back before they are kept, since each is text in the journal.
 const MOST_PENDING_SLICES: usize = 1_000;
 
+/// Rows of `source.slice` in one file: what a writer holds grows until its file is closed.
+const MOST_FOUND_ROWS: usize = 16 * 1024;
+
 impl Walk {
     /// Lands what became of a slice; says what lies below it, if it is complete.
     pub(super) async fn land(&mut self, job: &Job, fetched: Fetched) -> Result<Option<(Walked, Parents)>> {
@@ -124,11 +127,16 @@ impl Walk {
     /// # Errors
     /// When the last of them cannot be written.
     pub async fn found(&mut self) -> Result<Staged> {
-        let adds = match self.found.take() {
-            Some(writer) => writer.close().await?,
-            None => Vec::new(),
-        };
-        Ok(Staged::of(adds))
+        self.close_found().await?;
+        Ok(Staged::of(std::mem::take(&mut self.found_files)))
+    }
+
+    async fn close_found(&mut self) -> Result<()> {
+        if let Some(writer) = self.found.take() {
+            self.found_files.extend(writer.close().await?);
+        }
+        self.found_rows = 0;
+        Ok(())
     }
 
     pub(super) fn log(&mut self, mut row: SliceRow) {
@@ -166,6 +174,10 @@ impl Walk {
                 }
             };
             writer.write(&rows).await?;
+            self.found_rows += rows.num_rows();
+            if self.found_rows >= MOST_FOUND_ROWS {
+                self.close_found().await?;
+            }
         }
         let mut kept = std::mem::take(&mut self.fresh);
         for (table, adds) in &kept.staged {
