@@ -35,6 +35,7 @@ fn act(simulator: &Simulator, method: &Method, path: &str, query: &Query) -> Res
     let value = match (method.as_str(), path) {
         ("GET", "truth") => simulator.truth(),
         ("GET", "change-log") => (*simulator.change_log()).clone(),
+        ("GET", "diary") => simulator.diary()?,
         ("GET", "requests") => simulator.log.to_json(),
         ("DELETE", "requests") => {
             simulator.clear_requests();
@@ -139,7 +140,7 @@ fn forbid(simulator: &Simulator, query: &Query, is_forbidden: bool) -> Result<Va
     let text = wanted(query, "project")?;
     let id = text.parse().with_context(|| format!("`{text}` is no project id"))?;
     simulator.set_forbidden(id, is_forbidden)?;
-    Ok(json!({ "forbiddenProjects": &*simulator.state().forbidden }))
+    Ok(json!({ "forbiddenProjects": &*simulator.state().closed() }))
 }
 
 fn quirks(simulator: &Simulator) -> Value {

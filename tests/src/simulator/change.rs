@@ -2,9 +2,11 @@
 //!
 //! Executions change by their own life (see [`super::lifecycle`]). Everything else changes once a day, at six in the morning of
 //! UTC, by a list drawn from the seed and the number of the day: a world advanced by three days is the one advanced three times.
+//! [`super::events`] adds to that list.
 
 use super::calendar::{DAY_MS, Day, HOUR_MS};
 use super::noise::{Kind, Noise};
+use super::quirks::Quirk;
 use super::words;
 use super::world::{Cycle, Phase, World};
 
@@ -47,6 +49,9 @@ impl World {
         }
         if number % 4 == 1 {
             self.add_cycle(&mut noise, day);
+        }
+        if self.quirks.has(Quirk::EventfulDays) {
+            self.live_eventfully(number);
         }
     }
 
@@ -146,7 +151,7 @@ impl World {
         }
     }
 
-    fn choose_cycle(&self, noise: &mut Noise, suits: impl Fn(&Self, usize) -> bool) -> Option<usize> {
+    pub(super) fn choose_cycle(&self, noise: &mut Noise, suits: impl Fn(&Self, usize) -> bool) -> Option<usize> {
         let today = self.epoch + self.days as Day;
         let candidates: Vec<usize> = (0..self.cycles.len())
             .filter(|&at| !self.cycles[at].is_deleted && self.cycles[at].end >= today && suits(self, at))
@@ -154,7 +159,7 @@ impl World {
         candidates.get(noise.below(candidates.len() as u64) as usize).copied()
     }
 
-    fn next_revision(&self) -> i64 {
+    pub(super) fn next_revision(&self) -> i64 {
         1 + self.cycles.iter().map(|cycle| cycle.revision).max().unwrap_or(0)
     }
 
@@ -179,6 +184,7 @@ impl World {
             build: None,
             start: day,
             end,
+            status: Some(0),
             revision: self.next_revision(),
             created_ms,
             is_deleted: false,

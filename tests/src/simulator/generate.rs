@@ -2,6 +2,7 @@
 
 use super::calendar::{Day, HOUR_MS, calendar};
 use super::census::Census;
+use super::events::Events;
 use super::noise::{Kind, Noise};
 use super::profile::{CyclePlan, Profile, ProjectPlan, plan};
 use super::quirks::{Quirk, Quirks};
@@ -78,6 +79,7 @@ impl Builder {
             deleted_executions: std::collections::HashSet::new(),
             testcases: 0,
             drift: Drift::default(),
+            events: Events::default(),
             census: Census::default(),
             index: Index::default(),
         };
@@ -244,6 +246,7 @@ impl Builder {
                 build: has_environment.then(|| format!("{}.{}", noise.between(1, 25), noise.between(0, 9))),
                 start,
                 end,
+                status: Some(0),
                 revision: noise.between(1, 290),
                 created_ms: calendar().midnight_ms(created) + noise.between(8, 16) * HOUR_MS + 373_000,
                 is_deleted: false,

@@ -4,13 +4,13 @@
 //! # Layout
 //!
 //! - [`profile`], [`generate`], [`recorded`]: the world as it stands when the clock starts
-//! - [`world`], [`lifecycle`], [`change`], [`census`]: what it holds and how it changes with the clock
+//! - [`world`], [`lifecycle`], [`change`], [`events`], [`census`]: what it holds and how it changes with the clock
 //! - [`tree`], [`requirements`]: folders, test cases and requirements, computed when asked for
 //! - [`rows`], [`execution_row`], [`testcase_row`], [`json`]: how it is written
 //! - [`routes`], [`executions`], [`search`], [`testcases`], [`preferences`], [`summary`], [`request`], [`reply`]: the API
 //! - [`auth`], [`signature`], [`limit`]: who may call it, and how often
 //! - [`quirks`], [`faults`], [`spoil`], [`drift`], [`latency`], [`connection`]: how it misbehaves
-//! - [`admin`], [`truth`], [`request_log`], [`figures`]: what tests ask of it, outside the API
+//! - [`admin`], [`truth`], [`diary`], [`request_log`], [`figures`]: what tests ask of it, outside the API
 //! - [`server`]: the listener's side
 
 pub mod admin;
@@ -19,7 +19,9 @@ pub mod calendar;
 pub mod census;
 pub mod change;
 pub mod connection;
+pub mod diary;
 pub mod drift;
+pub mod events;
 pub mod execution_row;
 pub mod executions;
 pub mod faults;
@@ -55,6 +57,8 @@ pub mod world;
 #[cfg(test)]
 mod design_tests;
 #[cfg(test)]
+mod diary_tests;
+#[cfg(test)]
 mod drift_tests;
 #[cfg(test)]
 mod tests;
@@ -71,6 +75,7 @@ use serde_json::Value;
 use self::auth::Gate;
 pub use self::auth::{AuthConfig, AuthKind, Credentials};
 use self::calendar::{DAY_MS, Day};
+use self::diary::Access;
 use self::drift::Withheld;
 use self::faults::{Fault, Faults, Rule};
 use self::figures::Figures;
@@ -158,6 +163,29 @@ struct State {
     quirks: Quirks,
     forbidden: Arc<BTreeSet<i64>>,
     change_log: Arc<Value>,
+    access: Arc<Vec<Access>>,
+}
+
+impl State {
+    /// The ids of the projects that answer 403, whoever closed them.
+    fn closed(&self) -> Arc<BTreeSet<i64>> {
+        if self.world.events.closed.is_empty() {
+            return Arc::clone(&self.forbidden);
+        }
+        Arc::new(self.forbidden.union(&self.world.events.closed).copied().collect())
+    }
+
+    /// Closes or opens projects to the owner of the token, and keeps it in mind for the diary.
+    fn set_access(&mut self, projects: impl IntoIterator<Item = i64>, is_forbidden: bool) {
+        let forbidden = Arc::make_mut(&mut self.forbidden);
+        for project_id in projects {
+            let is_new = if is_forbidden { forbidden.insert(project_id) } else { forbidden.remove(&project_id) };
+            if is_new {
+                let access = Access { at_ms: self.world.clock_ms, project_id, is_forbidden };
+                Arc::make_mut(&mut self.access).push(access);
+            }
+        }
+    }
 }
 
 /// A simulated server.
@@ -190,6 +218,7 @@ impl Simulator {
             log: RequestLog::new(config.request_log.as_deref())?,
             state: RwLock::new(State {
                 change_log: Arc::new(Value::Null),
+                access: Arc::default(),
                 world: Arc::new(world),
                 quirks: config.quirks,
                 forbidden: Arc::new(forbidden),
@@ -222,7 +251,8 @@ impl Simulator {
     /// The server as it is, without a call.
     fn look(&self) -> View {
         let state = self.state();
-        View { world: state.world, quirks: state.quirks, forbidden: state.forbidden, fault: None, call: 0 }
+        let forbidden = state.closed();
+        View { world: state.world, quirks: state.quirks, forbidden, fault: None, call: 0 }
     }
 
     /// Lets a call pass the rate that is served, or answers after how many seconds it may come again.
@@ -260,12 +290,7 @@ impl Simulator {
         self.change(|state| {
             let projects = &state.world.index.project;
             anyhow::ensure!(projects.contains_key(&project_id), "there is no project {project_id}");
-            let forbidden = Arc::make_mut(&mut state.forbidden);
-            if is_forbidden {
-                forbidden.insert(project_id);
-            } else {
-                forbidden.remove(&project_id);
-            }
+            state.set_access([project_id], is_forbidden);
             Ok(())
         })
     }
@@ -276,15 +301,11 @@ impl Simulator {
             state.quirks.set(quirk, on);
             match quirk {
                 Quirk::ForbiddenProjects => {
-                    let chosen = state.world.projects_to_forbid();
-                    let forbidden = Arc::make_mut(&mut state.forbidden);
-                    if on {
-                        forbidden.extend(chosen);
-                    } else {
-                        forbidden.clear();
-                    }
+                    let chosen =
+                        if on { state.world.projects_to_forbid() } else { state.forbidden.iter().copied().collect() };
+                    state.set_access(chosen, on);
                 }
-                Quirk::OverlappingIds | Quirk::RepeatedNames | Quirk::SharedTestcases => {
+                Quirk::OverlappingIds | Quirk::RepeatedNames | Quirk::SharedTestcases | Quirk::EventfulDays => {
                     let mut world = build(&self.config, state.quirks)?;
                     world.advance(state.world.clock_ms);
                     state.world = Arc::new(world);
@@ -346,7 +367,13 @@ impl Simulator {
     /// The counts a complete extraction must arrive at.
     pub fn truth(&self) -> Value {
         let state = self.state();
-        truth::truth(&state.world, &state.forbidden, state.quirks, self.config.profile.name())
+        truth::truth(&state.world, &state.closed(), state.quirks, self.config.profile.name())
+    }
+
+    /// What happened on each day since the clock started, save for what faults moved.
+    pub fn diary(&self) -> Result<Value> {
+        let state = self.state();
+        Ok(diary::diary(build(&self.config, state.quirks)?, state.world.clock_ms, &state.access))
     }
 
     /// What the last move of the clock changed.

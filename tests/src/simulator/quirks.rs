@@ -77,6 +77,7 @@ quirks! {
     BareTestcases "bare-testcases" "" false "executions carry the placement without the nested test case"
     VanishedTesters "vanished-testers" "" false "some rows name a tester who is in no user list"
     TextAssignmentDates "text-assignment-dates" "" false "assignmentDate is written YYYY-MM-DD, as older servers did"
+    EventfulDays "eventful-days" "" false "days also change cycle statuses, links, names and test cases, and close a project for a while"
     ExtraFields "extra-fields" "" false "rows carry fields no earlier build had"
 }
 

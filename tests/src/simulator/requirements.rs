@@ -1,6 +1,7 @@
 //! Requirements: their tree, their rows and their links to test cases, all computed when asked for.
 
 use super::calendar::{DAY_MS, calendar};
+use super::events::reworded;
 use super::executions::Page;
 use super::json::Json;
 use super::noise::{Kind, Noise};
@@ -17,7 +18,7 @@ const BRANCH: u32 = 8;
 /// Children of a root; the rest of its branch lies below them.
 const CHILDREN: u32 = 4;
 /// The most requirements a test case is linked to.
-const MOST_LINKS: u32 = 3;
+pub const MOST_LINKS: u32 = 3;
 /// How far apart the requirements of a test case are.
 const LINK_STEP: u32 = 7;
 /// Bytes of a typical row, for the first size of the buffer.
@@ -26,6 +27,12 @@ const ROW_BYTES: usize = 900;
 impl World {
     /// How many requirements a test case is linked to.
     pub fn link_count(&self, testcase_id: i64) -> u32 {
+        if self.events.testcases_gone.contains(&testcase_id) {
+            return 0;
+        }
+        if let Some(&count) = self.events.links.get(&testcase_id) {
+            return count;
+        }
         let mut noise = Noise::of(self.seed ^ 0x41, Kind::Testcase, testcase_id);
         if noise.chance(400) { noise.between(1, i64::from(MOST_LINKS)) as u32 } else { 0 }
     }
@@ -84,6 +91,11 @@ impl World {
         let (first, project) = starts[..after].iter().rev().copied().find(|&(_, project)| count(project) > 0)?;
         let place = u32::try_from(id - first).ok()?;
         (place < count(project)).then_some((project, place))
+    }
+
+    /// The id of the project a requirement belongs to.
+    pub fn project_of_requirement(&self, id: i64) -> Option<i64> {
+        self.requirement_at(id).map(|(project, _)| self.projects[project].id)
     }
 
     fn requirement_at(&self, id: i64) -> Option<(usize, u32)> {
@@ -244,7 +256,10 @@ fn write(json: &mut Json, view: &View, project: usize, place: u32) {
         json.close();
     }
     json.int("id", id);
-    json.text("name", &words::sentence(&mut noise));
+    let edit = world.events.requirements.get(&id);
+    let mut name = words::sentence(&mut noise);
+    reworded(&mut name, edit);
+    json.text("name", &name);
     match noise.chance(930) {
         true => json.int_text("priority", noise.between(1, 5)),
         false => json.absent("priority"),
@@ -259,7 +274,8 @@ fn write(json: &mut Json, view: &View, project: usize, place: u32) {
     json.day_text("reqCreationDate", day);
     json.int("createdBy", author);
     json.int("lastModifiedBy", author);
-    json.instant("lastModifiedOn", created_ms + noise.between(0, 20) * DAY_MS);
+    let modified_ms = created_ms + noise.between(0, 20) * DAY_MS;
+    json.instant("lastModifiedOn", World::edited_ms(edit, modified_ms));
     json.instant("createDatetime", created_ms);
     match noise.chance(500) {
         true => json.text("externalId", &format!("REQ-{id}")),

@@ -159,7 +159,7 @@ pub fn cycle(json: &mut Json, world: &World, at: usize) {
     json.day("endDate", cycle.end);
     json.day_text("cycleStartDate", cycle.start + i32::from(is_off));
     json.day_text("cycleEndDate", cycle.end);
-    json.int("status", 0);
+    json.int_or_absent("status", cycle.status);
     json.int("revision", cycle.revision);
     json.int("releaseId", world.releases[cycle.release].id);
     json.list("cyclePhases");

@@ -1,6 +1,7 @@
 //! Placements with the test case nested in each, as executions and folders show them.
 
 use super::calendar::{DAY_MS, calendar};
+use super::events::reworded;
 use super::json::Json;
 use super::noise::Noise;
 use super::rows::extra_fields;
@@ -53,6 +54,7 @@ impl<'a> PlacementWriter<'a> {
         let created_ms = calendar().midnight_ms(created) + noise.between(30_000, 60_000) * 1000;
         let modified_ms =
             revised.filter(|_| placed.version == 2).map_or(created_ms, |day| calendar().midnight_ms(day) + DAY_MS / 3);
+        let modified_ms = World::edited_ms(world.events.testcases.get(&placed.testcase_id), modified_ms);
         let team = &world.projects[release.project].team;
         let author = team.get(noise.below(team.len() as u64) as usize).copied().unwrap_or(0);
         let origin = Origin { created, created_ms, modified_ms, author };
@@ -94,6 +96,7 @@ impl<'a> PlacementWriter<'a> {
         json.int("id", world.version_id(testcase_id, placed.version));
         json.int("testcaseId", testcase_id);
         words::testcase(world.seed, testcase_id, &mut self.name);
+        reworded(&mut self.name, world.events.testcases.get(&testcase_id));
         json.text("name", &self.name);
         if noise.chance(500) {
             json.text("description", "");

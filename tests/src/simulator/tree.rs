@@ -290,6 +290,9 @@ impl<'a> Tree<'a> {
         let folder = self.id(node);
         let gone = &self.world.drift.placements_gone;
         let mut visit_testcase = |testcase_id: i64| {
+            if self.world.events.testcases_gone.contains(&testcase_id) {
+                return;
+            }
             let is_revised = self.world.revised_on(&mut self.world.testcase_noise(testcase_id)).is_some();
             for version in 1..=1 + i64::from(is_revised) {
                 let placed = Placed { release: self.release, folder, testcase_id, version };

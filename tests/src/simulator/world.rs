@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::calendar::Day;
 use super::census::Census;
+use super::events::Events;
 use super::quirks::{Quirk, Quirks};
 use super::tree::ROOT_IDS;
 
@@ -103,6 +104,8 @@ pub struct Cycle {
     pub start: Day,
     /// Its last day.
     pub end: Day,
+    /// Its status, a whole number: planned, active or completed.
+    pub status: Option<i64>,
     /// The server-wide change counter when it last changed.
     pub revision: i64,
     /// When it was created.
@@ -205,6 +208,8 @@ pub struct World {
     pub testcases: i64,
     /// What moved while somebody was paging.
     pub drift: Drift,
+    /// What eventful days have changed.
+    pub events: Events,
     /// How many rows are there.
     pub census: Census,
     /// Which rows belong to which, and where ids are.
