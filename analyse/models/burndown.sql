@@ -1,7 +1,10 @@
 -- One row per test cycle and day of its calendar: the burn-down ready to plot, with names. Counts are distinct test cases;
--- after the as-of date only the planned lines go on. The measures are those of refine.cycleBurndown.
+-- after the as-of date only the planned lines go on. The measures are those of refine.cycleBurndown, under the burn policy of
+-- the settings and, with ByExecuted and ByPassed in their names, under either.
 -- key: cycleKey, cycleDateKey
 -- expect: isFuture or burnedCount + remainingCount = inScopeCount, else fail
+-- expect: isFuture or burnedByExecutedCount + remainingByExecutedCount = inScopeCount, else fail
+-- expect: isFuture or burnedByPassedCount + remainingByPassedCount = inScopeCount, else fail
 -- reference: cycleKey in refine.dimCycle.cycleKey
 -- reference: cycleDateKey in refine.dimDate.dateId
 with
@@ -41,6 +44,7 @@ final as (
     cycleLabel.projectName,
     cycleLabel.releaseName,
     cycleLabel.cycleName,
+    burndown.burnPolicy,
     burndown.date,
     burndown.dayOfCycle,
     burndown.workingDayIndex,
@@ -48,7 +52,13 @@ final as (
     burndown.inScopeCount,
     burndown.burnedCount,
     burndown.remainingCount,
+    burndown.burnedByExecutedCount,
+    burndown.remainingByExecutedCount,
+    burndown.burnedByPassedCount,
+    burndown.remainingByPassedCount,
     burndown.addedCount,
+    burndown.removedCount,
+    burndown.netScopeChange,
     burndown.burnedOnDayCount,
     burndown.remainingPct,
     burndown.plannedRemaining,
@@ -56,8 +66,14 @@ final as (
     burndown.plannedDelta,
     burndown.velocity,
     burndown.daysBehind,
+    burndown.daysBehindByExecuted,
+    burndown.daysBehindByPassed,
     burndown.forecastDate,
+    burndown.forecastDateByExecuted,
+    burndown.forecastDateByPassed,
     burndown.burndownHealthScore,
+    burndown.burndownHealthScoreByExecuted,
+    burndown.burndownHealthScoreByPassed,
     burndown.isWorkingDay,
     burndown.isWithinCycle,
     burndown.isFuture,

@@ -1,8 +1,12 @@
 -- One row per test cycle: how far it is as of the as-of date, with the names a reader needs. The measures are those of
 -- refine.dimCycle: rates from 0 to 1, percentages from 0 to 100, empty where there is nothing to divide by or no date.
+-- asOf: the day the figures are for.
+-- timeVarianceMinutes: time taken less time estimated over the executions that have both, minutes.
 -- key: cycleKey
 -- expect: cycleCompletionRate between 0 and 1 or cycleCompletionRate is null, else fail
 -- expect: cyclePassRate between 0 and 1 or cyclePassRate is null, else fail
+-- expect: passRateOfTotal between 0 and 1 or passRateOfTotal is null, else fail
+-- expect: blockRate between 0 and 1 or blockRate is null, else fail
 -- expect: burnedTestcases + remainingTestcases = totalTestcases, else fail
 -- reference: cycleKey in refine.dimCycle.cycleKey
 with
@@ -25,7 +29,10 @@ final as (
     project.projectName,
     testRelease.releaseName,
     cycle.cycleName,
+    cycle.cycleType,
+    cycle.cyclePriority,
     cycle.environment,
+    cycle.environmentCategory,
     cycle.build,
     cycle.cycleSizeCategory,
     setting.asOf,
@@ -42,6 +49,7 @@ final as (
     cycle.burnedTestcases,
     cycle.remainingTestcases,
     cycle.plannedRemaining,
+    cycle.plannedAdjusted,
     cycle.totalExecutions,
     cycle.completedExecutions,
     cycle.passedExecutions,
@@ -56,8 +64,12 @@ final as (
     cycle.blockRate,
     cycle.idealBurndownVelocity,
     cycle.actualBurndownVelocity,
+    cycle.velocity,
     cycle.daysBehindSchedule,
+    cycle.avgExecutionDurationSeconds,
+    cycle.timeVarianceMs / 60000.0 as timeVarianceMinutes,
     cycle.burndownHealthScore,
+    cycle.burndownHealthScoreOriginal,
     cycle.cycleHealthScore,
     cycle.isActiveCycle,
     cycle.isPastCycle,

@@ -1,12 +1,18 @@
 -- One row per slice of the source: how old what we know of it is. A slice that could not be read completely keeps its earlier
 -- rows and the date they are from; a slice below it is stale too. A slice that was not asked for, because nothing in it
 -- was expected to have changed, is no younger for that: it is as of its last real walk, and skipReason says why.
--- lastCompleteDateTime: the newest walk that read the slice completely, or what had changed in it; lastWholeDateTime: the
--- newest that read it from end to end, up to which deletions are known; lastWalkedDateTime: the newest walk at all.
--- ageDays: days from the day of the last complete walk to the as-of date, empty when there was none. lastOutcome says how
--- the newest walk ended, or skipped where there was none; skipCount: runs in a row that skipped it. declaredTotal: rows
--- the API itself declared when this content was last read from end to end. isGone: the parent has disappeared, and the
--- slice with it.
+-- lastCompleteDateTime: the newest walk that read the slice completely, or what had changed in it.
+-- lastWholeDateTime: the newest that read it from end to end, up to which deletions are known.
+-- lastWalkedDateTime: the newest walk at all.
+-- ageDays: days from the day of the last complete walk to the as-of date, empty when there was none.
+-- lastOutcome: how the newest walk ended, or skipped where there was none.
+-- lastHttpStatus, lastMessage: the status of its last answer, and what was said about it.
+-- skipCount: runs in a row that skipped it. skipReason: why the newest did.
+-- walkCount: walks of the slice, ever.
+-- declaredTotal: rows the API itself declared when this content was last read from end to end.
+-- isPartial: part of what is known comes from a walk that asked only for what had changed.
+-- isSkipped: the newest run did not ask for it.
+-- isGone: the parent has disappeared, and the slice with it.
 -- key: resource, sliceKey
 -- expect: lastCompleteDateTime is not null or isStale, else warn
 -- expect: not isStale or staleReason is not null, else fail

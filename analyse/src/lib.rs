@@ -1,22 +1,49 @@
 //! The analyse stage. Answers: measures ready to plot, freshness, and a report to look at.
 //!
-//! Everything it does is a model in `analyse/models`, run by [`spectra_common::stage`].
+//! - its run is a folder of models, `analyse/models`, run by [`spectra_common::stage`]
+//! - [`report`]: one page to look at
+//! - [`export`]: files to take away
+//! - [`ask`]: questions to any table of any stage
 
+pub mod ask;
+pub mod export;
 pub mod report;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use anyhow::Result;
 use clap::Parser;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use include_dir::{Dir, include_dir};
+use spectra_common::model;
+use spectra_common::release::Files;
+use spectra_common::run::{self, Work};
 use spectra_common::settings::{EXIT_CODES, SharedArgs};
-use spectra_common::stage::{self, Definition};
+use spectra_common::stage::{self, Definition, FilesForPeople, MakeFiles, Making};
+
+use ask::Question;
+use export::{Choice, Format};
 
 static MODELS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/models");
 
-/// Answers: measures ready to plot, freshness, and a report to look at
+/// Answers: measures ready to plot, freshness, a report to look at, files to take away, and questions
 #[derive(Parser)]
 #[command(name = "spectra-analyse", version, about, after_help = EXIT_CODES)]
 struct Arguments {
+    /// What to do instead of a run
+    #[command(subcommand)]
+    question: Option<Question>,
+
+    /// Write the marts as files too, to Files/analyse/export in the lake: csv, parquet, xlsx
+    #[arg(long, env = "SPECTRA_EXPORT", value_name = "FORMAT", value_delimiter = ',')]
+    export: Vec<Format>,
+
+    /// Write only these marts as files
+    #[arg(long, env = "SPECTRA_EXPORT_TABLES", value_name = "TABLE", value_delimiter = ',')]
+    export_tables: Vec<String>,
+
     #[command(flatten)]
     shared: SharedArgs,
 }
@@ -29,11 +56,39 @@ impl AsRef<SharedArgs> for Arguments {
 
 /// The whole life of the process.
 pub fn main() -> ExitCode {
-    stage::main::<Arguments>(Definition {
+    run::main("analyse", |arguments: Arguments| match arguments.question {
+        Some(question) => Ok(Work::question(|run| question.ask(run))),
+        None => {
+            let models = model::load(&MODELS, arguments.shared.models.as_deref())?;
+            let choice = Choice::new(arguments.export, &arguments.export_tables, &models)?;
+            stage::ready(definition(choice), &arguments.shared)
+        }
+    })
+}
+
+fn definition(choice: Choice) -> Definition {
+    let mut paths = vec![report::PATH.to_owned()];
+    paths.extend(choice.paths());
+    let text = format!("{} {}", choice.text(), report::design());
+    let choice = Arc::new(choice);
+    let make = maker(move |making| files(making, Arc::clone(&choice)).boxed());
+    Definition {
         name: "analyse",
         upstream: "refine",
         models: &MODELS,
         references: None,
-        files: Some(report::make),
-    })
+        controls: Vec::new(),
+        files: Some(FilesForPeople { paths, choice: text, make }),
+    }
+}
+
+/// A closure as what it is to be: one for making of any lifetime.
+fn maker(make: impl for<'a> Fn(Making<'a>) -> BoxFuture<'a, Result<Files>> + Send + Sync + 'static) -> MakeFiles {
+    Arc::new(make)
+}
+
+async fn files(making: Making<'_>, choice: Arc<Choice>) -> Result<Files> {
+    let mut files = report::make(making.context).await?;
+    files.extend(export::make(making, &choice).await?);
+    Ok(files)
 }

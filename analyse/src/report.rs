@@ -2,9 +2,16 @@
 //!
 //! Names in it come from a system anybody may type into. They travel as JSON that cannot end its own element, the page
 //! puts them on screen as text only, and its security policy runs no script but those whose hashes it names.
+//!
+//! - [`data`]: which tables and columns the page shows, and what is missing
+//! - [`columns`]: a column of a table as the shortest JSON that says it
+//! - [`page`]: template, styles, scripts and data made one file
 
+mod columns;
 mod data;
 mod page;
+
+pub use page::design;
 
 use anyhow::Result;
 use datafusion::prelude::SessionContext;
@@ -12,12 +19,13 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use spectra_common::release::Files;
 
-const PATH: &str = "analyse/report.html";
+/// Where it will be, below `<lake>/Files/`.
+pub const PATH: &str = "analyse/report.html";
 
 /// Makes the report out of the tables of this stage.
 ///
 /// # Errors
-/// When one of the tables cannot be read or has not the columns the page shows.
+/// When one of the tables cannot be read.
 pub fn make<'a>(context: &'a SessionContext) -> BoxFuture<'a, Result<Files>> {
     async move {
         let report = data::read(context).await?;

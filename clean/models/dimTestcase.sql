@@ -1,13 +1,23 @@
 -- One row per logical test case, trustworthy: text trimmed, days local to the tenant.
 -- Nothing is set aside but doubles: an execution without its test case could not be counted. A creation day whose two
 -- forms disagree is therefore only reported, and left empty.
+-- priority: code of the priority, 1 to 5 unless the tenant has others.
+-- priorityName: the tenant's word for the priority.
+-- testcasePriorityNumeric: 1 Critical, 2 High, 3 Medium, 4 Low, from testcasePriorityMap.
+-- testcaseTypeCategory: what reports group the type as, from testcaseTypeMap.
 -- key: testcaseId
 -- expect: duplicateNumber = 1, else quarantine
 -- expect: testcaseName is not null, else warn
 -- expect: isCreatedDateAgreed, else warn
+-- expect: priority is null or testcasePriorityNumeric is not null, else warn
+-- expect: testcaseType is null or testcaseTypeCategory is not null, else warn
 -- conserves: prepare.dimTestcase
 with
 testcase as (select * from prepare.dimTestcase),
+
+priorityMap as (select priority, priorityName, priorityNumeric from prepare.testcasePriorityMap),
+
+typeMap as (select testcaseType, testcaseTypeCategory from prepare.testcaseTypeMap),
 
 setting as (select * from run.setting),
 
@@ -78,24 +88,29 @@ judged as (
 
 final as (
   select
-    testcaseId,
-    testcaseVersionId,
-    projectId,
-    externalId,
-    testcaseName,
-    description,
-    priority,
-    tag,
-    testcaseType,
-    versionNumber,
-    case when isCreatedDateAgreed then coalesce(createdLocalDate, createdTextDate) end as createdDate,
-    createdDateText,
-    lastModifiedDate,
-    lastModifiedDateTime,
-    cast(duplicateNumber as int) as duplicateNumber,
-    isAutomated,
-    isCreatedDateAgreed
+    judged.testcaseId,
+    judged.testcaseVersionId,
+    judged.projectId,
+    judged.externalId,
+    judged.testcaseName,
+    judged.description,
+    judged.priority,
+    priorityMap.priorityName,
+    judged.tag,
+    judged.testcaseType,
+    typeMap.testcaseTypeCategory,
+    judged.versionNumber,
+    case when judged.isCreatedDateAgreed then coalesce(judged.createdLocalDate, judged.createdTextDate) end as createdDate,
+    judged.createdDateText,
+    judged.lastModifiedDate,
+    judged.lastModifiedDateTime,
+    priorityMap.priorityNumeric as testcasePriorityNumeric,
+    cast(judged.duplicateNumber as int) as duplicateNumber,
+    judged.isAutomated,
+    judged.isCreatedDateAgreed
   from judged
+  left join priorityMap on regexp_replace(judged.priority, '[.]0+$', '') = priorityMap.priority
+  left join typeMap on upper(judged.testcaseType) = typeMap.testcaseType
 )
 
 select * from final

@@ -2,6 +2,10 @@
 -- status in the status map, days local to the tenant.
 -- An execution is dated by its latest result; without one, by its last change if it carries a status other than not
 -- executed (absent, 0, 10); else it has no date.
+-- statusCategory: Success, Failure, Blocked, Pending or Other.
+-- executionDateSource: where the execution date comes from.
+-- commentText: what the tester typed, trimmed.
+-- durationMs, estimatedMs: time it took and was to take, in milliseconds.
 -- key: executionId
 -- expect: duplicateNumber = 1, else quarantine
 -- expect: isCyclePhaseKnown, else quarantine

@@ -9,11 +9,14 @@
 //! - [`model`]: a query in a file, with a header the runner obeys
 //! - [`stage`]: runs the models of one stage and publishes their tables
 //! - [`run`]: one execution of one stage, recorded from its start, whatever its end
+//! - [`dictionary`]: what every table and column means
+//! - [`view`]: a look at the lake as of one release
 //!
 //! and when needed: [`session`] (the SQL engine), [`functions`] (what SQL lacks), [`staging`] (files written
 //! but not committed), [`schema`] (which types a table may have), [`failure`] (errors with an exit code),
 //! [`logging`] (what a person or a collector sees).
 
+pub mod dictionary;
 pub mod failure;
 pub mod functions;
 pub mod lake;
@@ -27,3 +30,4 @@ pub mod session;
 pub mod settings;
 pub mod stage;
 pub mod staging;
+pub mod view;

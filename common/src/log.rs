@@ -1,5 +1,5 @@
 //! The tables every stage writes about itself: `log.run` (runs and releases), `log.table` (what a run did to each
-//! table) and `log.slice` (every walk of a slice).
+//! table), `log.expectation` (what rows did not meet) and `log.slice` (every walk of a slice).
 //!
 //! They are append-only, so any number of runs may write them at once.
 
@@ -84,6 +84,28 @@ pub struct TableRow {
     pub delta_version: Option<i64>,
     /// Time spent on it.
     pub duration_ms: Option<i64>,
+    /// When this row was written, UTC.
+    pub recorded_at: String,
+}
+
+/// A row of `log.expectation`: an expectation that rows of a table broke when a run built it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExpectationRow {
+    /// The run.
+    pub run_id: String,
+    /// Its stage.
+    pub stage: String,
+    /// The table, without its schema.
+    pub table_name: String,
+    /// The rule, as the model says it.
+    pub expectation: String,
+    /// warn or quarantine.
+    pub otherwise: String,
+    /// Rows that broke it.
+    pub broken_count: i64,
+    /// Keys of some of them.
+    pub examples: String,
     /// When this row was written, UTC.
     pub recorded_at: String,
 }
@@ -176,6 +198,16 @@ pub fn columns(table: &str) -> Result<TableSchema> {
             whole("fileCount"),
             whole("deltaVersion"),
             whole("durationMs"),
+            instant("recordedAt"),
+        ],
+        "expectation" => vec![
+            text("runId"),
+            text("stage"),
+            text("tableName"),
+            text("expectation"),
+            text("otherwise"),
+            whole("brokenCount"),
+            text("examples"),
             instant("recordedAt"),
         ],
         "slice" => vec![

@@ -4,7 +4,7 @@
 //! release. The order is: claim the number, commit each table, record what was done, write that row. A run that is
 //! killed in between leaves table versions that no release names.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use anyhow::{Context, Result};
 use deltalake::DeltaTable;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Exit, failure};
 use crate::lake::Lake;
-use crate::log::{self, Claim, RunRow, TableRow};
+use crate::log::{self, Claim, ExpectationRow, RunRow, TableRow};
 use crate::run::Run;
 use crate::schema::TableSchema;
 use crate::session;
@@ -52,6 +52,9 @@ pub struct TableState {
     /// Rows in it.
     #[serde(default)]
     pub rows: i64,
+    /// Whether every later stage may read it, not only the next.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_carried: bool,
 }
 
 /// All releases of a lake, and when source last looked.
@@ -197,6 +200,21 @@ pub struct Pending {
     pub warning_count: i64,
     /// Time spent on it.
     pub duration_ms: i64,
+    /// The expectations that some of its rows broke.
+    pub broken: Vec<Broken>,
+}
+
+/// An expectation that rows broke without making the stage fail.
+#[derive(Clone, Debug)]
+pub struct Broken {
+    /// The rule.
+    pub expectation: String,
+    /// warn or quarantine.
+    pub otherwise: &'static str,
+    /// Rows that broke it.
+    pub count: i64,
+    /// Keys of some of them.
+    pub examples: String,
 }
 
 /// What a run does to a table.
@@ -219,6 +237,8 @@ pub struct Terms {
     pub fingerprint: String,
     /// The releases it is built from.
     pub inputs: BTreeMap<String, i64>,
+    /// Its tables, by `schema.table`, that every later stage may read.
+    pub carried: BTreeSet<String>,
 }
 
 /// Files for people that belong to a release: paths under `<lake>/Files/` and their content.
@@ -243,10 +263,11 @@ pub async fn publish(run: &Run, terms: Terms, tables: Vec<Pending>, files: Files
     ]);
     let mut states = BTreeMap::new();
     let mut activity = Vec::new();
+    let mut unmet = Vec::new();
     let mut row_count = 0;
     for pending in tables {
         let name = format!("{}.{}", pending.schema, pending.table);
-        let (action, written, state) = commit(run, &pending, &metadata).await.map_err(|error| {
+        let (action, written, mut state) = commit(run, &pending, &metadata).await.map_err(|error| {
             if log::is_conflict(&error) {
                 log::lost(&claim.application).context(format!("committing {name}"))
             } else {
@@ -268,9 +289,23 @@ pub async fn publish(run: &Run, terms: Terms, tables: Vec<Pending>, files: Files
             duration_ms: Some(pending.duration_ms),
             recorded_at: Timestamp::now().to_string(),
         });
+        unmet.extend(pending.broken.into_iter().map(|broken| ExpectationRow {
+            run_id: run.id.clone(),
+            stage: run.stage.to_owned(),
+            table_name: pending.table.clone(),
+            expectation: broken.expectation,
+            otherwise: broken.otherwise.to_owned(),
+            broken_count: broken.count,
+            examples: broken.examples,
+            recorded_at: Timestamp::now().to_string(),
+        }));
+        state.is_carried = terms.carried.contains(&name);
         states.insert(name, state);
     }
     log::append(&run.lake, "table", &activity, None, HashMap::new()).await?;
+    if !unmet.is_empty() {
+        log::append(&run.lake, "expectation", &unmet, None, HashMap::new()).await?;
+    }
     for (path, content) in files {
         run.lake.put_file(&path, content).await?;
     }
@@ -318,7 +353,8 @@ async fn commit(
         Write::Append if staged.adds.is_empty() => "unchanged",
         Write::Append => "appended",
     };
-    let state = TableState { version, fingerprint: pending.fingerprint.clone(), rows: staged.row_count };
+    let state =
+        TableState { version, fingerprint: pending.fingerprint.clone(), rows: staged.row_count, is_carried: false };
     Ok((action, Some(staged.clone()), state))
 }
 

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -22,7 +23,7 @@ use crate::failure::{Exit, Failure, exit_of, failure, hint_of, one_line};
 use crate::lake::Lake;
 use crate::log::{self, RunRow};
 use crate::logging::{self, Progress};
-use crate::settings::SharedArgs;
+use crate::settings::{self, SharedArgs};
 
 /// A run that has begun.
 pub struct Run {
@@ -203,17 +204,24 @@ struct Report {
 pub struct Work {
     steps: Box<dyn FnOnce(Arc<Run>) -> BoxFuture<'static, Result<Outcome>> + Send>,
     is_recorded: bool,
+    is_question: bool,
 }
 
 impl Work {
     /// Work that `log.run` tells of, unless it is only planned.
     pub fn recorded(steps: impl FnOnce(Arc<Run>) -> BoxFuture<'static, Result<Outcome>> + Send + 'static) -> Self {
-        Self { steps: Box::new(steps), is_recorded: true }
+        Self { steps: Box::new(steps), is_recorded: true, is_question: false }
     }
 
     /// A look at something, which leaves no trace in the lake.
     pub fn inspection(steps: impl FnOnce(Arc<Run>) -> BoxFuture<'static, Result<Outcome>> + Send + 'static) -> Self {
-        Self { steps: Box::new(steps), is_recorded: false }
+        Self { steps: Box::new(steps), is_recorded: false, is_question: false }
+    }
+
+    /// A question to the lake, which leaves no trace there. Standard output holds the answer and nothing else, so the
+    /// report is the last line of standard error.
+    pub fn question(steps: impl FnOnce(Arc<Run>) -> BoxFuture<'static, Result<Outcome>> + Send + 'static) -> Self {
+        Self { steps: Box::new(steps), is_recorded: false, is_question: true }
     }
 }
 
@@ -226,15 +234,13 @@ where
     Arguments: Parser + AsRef<SharedArgs>,
 {
     let clock = Instant::now();
-    // The value of a variable is nobody's business, and makes the help hard to read.
-    let command = Arguments::command().mut_args(|argument| argument.hide_env_values(true));
-    let parsed = command.try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
-    let arguments = match parsed {
+    let arguments = match settings::parse::<Arguments>() {
         Ok(arguments) => arguments,
         Err(refusal) => return refuse_usage(stage, &refusal),
     };
     let settings = arguments.as_ref().clone();
     let progress = logging::start(settings.log_format);
+    let asks = Arc::new(AtomicBool::new(false));
     let id = settings.run_id.clone().filter(|id| !id.is_empty()).unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     let result = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(settings.thread_count())
@@ -244,10 +250,12 @@ where
         .and_then(|runtime| {
             let run_id = id.clone();
             let settings = settings.clone();
+            let asks = Arc::clone(&asks);
             let life = async move {
                 settings.check_engine()?;
                 let lake = Lake::new(&settings.lake)?;
                 let work = ready(arguments)?;
+                asks.store(work.is_question, Ordering::Relaxed);
                 let run = Arc::new(Run {
                     stage,
                     id: run_id,
@@ -272,7 +280,15 @@ where
             runtime.shutdown_background();
             result
         });
-    report(stage, Some(id), &settings, clock, result)
+    let output = if asks.load(Ordering::Relaxed) { Output::Error } else { Output::Standard };
+    report(stage, Some(id), &settings, clock, result, output)
+}
+
+/// Where the run report goes.
+#[derive(Clone, Copy, PartialEq)]
+enum Output {
+    Standard,
+    Error,
 }
 
 fn refuse_usage(stage: &'static str, refusal: &clap::Error) -> ExitCode {
@@ -283,7 +299,7 @@ fn refuse_usage(stage: &'static str, refusal: &clap::Error) -> ExitCode {
     let rendered = refusal.to_string();
     let first: Vec<&str> = rendered.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
     let message = first.join(" ").trim_start_matches("error: ").to_owned();
-    print_report(&Report {
+    let report = Report {
         stage,
         run_id: None,
         status: "failed",
@@ -294,7 +310,8 @@ fn refuse_usage(stage: &'static str, refusal: &clap::Error) -> ExitCode {
         outcome: Outcome::default(),
         message: Some(message),
         hint: Some(format!("spectra-{stage} --help lists every flag")),
-    });
+    };
+    print_report(&report, Output::Standard);
     ExitCode::from(Exit::Usage.code())
 }
 
@@ -387,6 +404,7 @@ fn report(
     settings: &SharedArgs,
     clock: Instant,
     result: Result<Outcome>,
+    output: Output,
 ) -> ExitCode {
     let (status, exit_code, outcome, message, hint) = match result {
         Ok(outcome) if outcome.is_inspection => {
@@ -429,16 +447,18 @@ fn report(
     {
         warn!("the report could not be kept in {}: {}", file.display(), one_line(&error));
     }
-    print_report(&report);
+    print_report(&report, output);
     ExitCode::from(exit_code)
 }
 
-fn print_report(report: &Report) {
+fn print_report(report: &Report, output: Output) {
     // Nobody may be reading; that must not change the exit code.
     if let Ok(line) = serde_json::to_string(report) {
         let _ = std::io::stderr().flush();
-        let mut output = std::io::stdout().lock();
-        let _ = writeln!(output, "{line}").and_then(|()| output.flush());
+        let _ = match output {
+            Output::Standard => writeln!(std::io::stdout(), "{line}").and_then(|()| std::io::stdout().flush()),
+            Output::Error => writeln!(std::io::stderr(), "{line}"),
+        };
     }
 }
 

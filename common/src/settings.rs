@@ -1,10 +1,12 @@
 //! The flags and variables that all six binaries share, and what they mean once parsed.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::builder::FalseyValueParser;
-use clap::{Args, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, Parser, ValueEnum};
 use jiff::{civil::Date, tz::TimeZone};
 
 use crate::failure::{Exit, failure};
@@ -128,6 +130,31 @@ impl SharedArgs {
             "leave --engine out, or pass --engine local",
         ))
     }
+}
+
+/// Parses the command line. Where there are other things to do than a run, the flags of every stage may stand before the
+/// word or after it.
+///
+/// # Errors
+/// What is wrong with the command line, or the help that was asked for.
+pub fn parse<Arguments: Parser>() -> Result<Arguments, clap::Error> {
+    // The value of a variable is nobody's business, and makes the help hard to read.
+    let mut command = Arguments::command().mut_args(|argument| argument.hide_env_values(true));
+    if command.has_subcommands() {
+        let shared = SharedArgs::augment_args(clap::Command::new("shared"));
+        let shared: HashSet<clap::Id> = shared.get_arguments().map(|argument| argument.get_id().clone()).collect();
+        command = command.mut_args(|argument| {
+            let is_shared = shared.contains(argument.get_id());
+            // What is global cannot be required; it is asked for below.
+            if is_shared { argument.global(true).required(false) } else { argument }
+        });
+    }
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    if !matches.contains_id("lake") {
+        let message = "the following required arguments were not provided: --lake <URL>";
+        return Err(command.error(ErrorKind::MissingRequiredArgument, message));
+    }
+    Arguments::from_arg_matches(&matches)
 }
 
 /// Bytes of a size such as `512MB`, `4GiB` or `1073741824`; `k`, `M`, `G`, `T` are powers of 1000, with `i` of 1024.

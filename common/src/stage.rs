@@ -3,6 +3,7 @@
 
 mod build;
 mod inputs;
+pub mod landed;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,15 +11,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
 use futures::future::BoxFuture;
 use include_dir::Dir;
+use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
+use crate::failure::Failure;
 use crate::model::{self, Model, TableName};
 use crate::release::{self, Change, Files, History, Pending, Release, TableState, Terms};
 use crate::run::{self, Outcome, Run, TableOutcome, Work};
@@ -28,7 +31,7 @@ use crate::staging::Staged;
 use inputs::{Inputs, ReferenceFile};
 
 /// Everything that makes a stage of models.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Definition {
     /// Its name, which is also the schema it writes.
     pub name: &'static str,
@@ -38,34 +41,65 @@ pub struct Definition {
     pub models: &'static Dir<'static>,
     /// Reference tables it reads as `reference.<file>`; empty for most.
     pub references: Option<&'static Dir<'static>>,
-    /// Makes files for people out of the tables, before these are published.
-    pub files: Option<MakeFiles>,
+    /// Controls that the command line sets in place of their lines in the reference table `controls`.
+    pub controls: Vec<(&'static str, String)>,
+    /// Files for people that are made out of the tables, before these are published.
+    pub files: Option<FilesForPeople>,
+}
+
+/// Files for people that belong to a stage's release.
+#[derive(Clone)]
+pub struct FilesForPeople {
+    /// Where they will be, below `<lake>/Files/`; where one is missing, there is something to do.
+    pub paths: Vec<String>,
+    /// What was chosen about them. Another choice is another release, though no table changed.
+    pub choice: String,
+    /// Makes them.
+    pub make: MakeFiles,
 }
 
 /// Makes files for people out of a stage's tables.
-pub type MakeFiles = for<'a> fn(&'a SessionContext) -> BoxFuture<'a, Result<Files>>;
+pub type MakeFiles = Arc<dyn for<'a> Fn(Making<'a>) -> BoxFuture<'a, Result<Files>> + Send + Sync>;
+
+/// What files for people are made of.
+#[derive(Clone, Copy)]
+pub struct Making<'a> {
+    /// Every table of the stage, readable.
+    pub context: &'a SessionContext,
+    /// The models they come from.
+    pub models: &'a [&'a Model],
+    /// The day the figures are for.
+    pub as_of: Option<Date>,
+}
 
 /// The whole life of a process of a stage of models.
 pub fn main<Arguments>(definition: Definition) -> ExitCode
 where
     Arguments: Parser + AsRef<SharedArgs>,
 {
-    run::main(definition.name, move |arguments: Arguments| {
-        let settings = arguments.as_ref();
-        let models = model::load(definition.models, settings.models.as_deref())?;
-        let models = model::in_order(definition.name, models)?;
-        let references = inputs::load_references(definition.references, settings.reference.as_deref())?;
-        Ok(Work::recorded(move |run| Box::pin(work(run, definition, models, references))))
-    })
+    run::main(definition.name, move |arguments: Arguments| ready(definition, arguments.as_ref()))
+}
+
+/// A run of a stage of models, ready to begin.
+///
+/// # Errors
+/// [`crate::failure::Exit::Configuration`] for a model or reference file that is wrong.
+pub fn ready(definition: Definition, settings: &SharedArgs) -> Result<Work> {
+    let models = model::load(definition.models, settings.models.as_deref())?;
+    let models = model::in_order(definition.name, models)?;
+    let mut references = inputs::load_references(definition.references, settings.reference.as_deref())?;
+    inputs::set_controls(&mut references, &definition.controls);
+    Ok(Work::recorded(move |run| Box::pin(work(run, definition, models, references))))
 }
 
 async fn work(run: Arc<Run>, stage: Definition, models: Vec<Model>, references: Vec<ReferenceFile>) -> Result<Outcome> {
     let history = History::load(&run.lake).await?;
     let number = history.next_number(stage.name).await?;
-    let inputs = Inputs::pin(&run, stage, &history, &models, references)?;
+    let inputs = Inputs::pin(&run, &stage, &history, &models, references)?;
+    let carried = inputs::carried(stage.name, &models);
     let decisions = decide(&inputs, &models);
     let last = history.newest(stage.name);
-    let plan = Plan::make(&run, stage, &inputs, last, models, decisions).await?;
+    let plan = Plan::make(&run, &stage, &inputs, last, models, decisions).await?;
     let mut outcome = Outcome {
         release: last.map(|release| release.number),
         as_of: inputs.as_of.map(|date| date.to_string()),
@@ -76,7 +110,7 @@ async fn work(run: Arc<Run>, stage: Definition, models: Vec<Model>, references: 
         plan.tell();
         return Ok(outcome);
     }
-    if plan.is_empty() && files_are_there(&run, stage, last).await? {
+    if plan.is_empty() && files_are_there(&run, &stage, last).await? {
         info!(
             release = outcome.release,
             "nothing to do: release {} is up to date",
@@ -86,10 +120,15 @@ async fn work(run: Arc<Run>, stage: Definition, models: Vec<Model>, references: 
     }
     let context = session::new(run.settings.memory, run.settings.thread_count())?;
     session::register_store(&context, &run.lake)?;
-    let (pending, files) = run.until_stopped(build_all(&run, stage, &context, &inputs, &plan)).await?;
+    let (pending, files) = run.until_stopped(build_all(&run, &stage, &context, &inputs, &plan)).await?;
     outcome.tables = pending.iter().map(table_outcome).collect();
-    let terms =
-        Terms { number, as_of: inputs.as_of, fingerprint: plan.fingerprint.clone(), inputs: inputs.releases.clone() };
+    let terms = Terms {
+        number,
+        as_of: inputs.as_of,
+        fingerprint: plan.fingerprint.clone(),
+        inputs: inputs.releases.clone(),
+        carried,
+    };
     for (path, _) in &files {
         outcome.files.push(run.lake.display(&run.lake.file_url(path)?));
     }
@@ -182,7 +221,7 @@ fn quarantine_table(stage: &str, table: &str) -> String {
 impl Plan {
     async fn make(
         run: &Run,
-        stage: Definition,
+        stage: &Definition,
         inputs: &Inputs,
         last: Option<&Release>,
         models: Vec<Model>,
@@ -190,6 +229,9 @@ impl Plan {
     ) -> Result<Self> {
         let mut whole = Sha256::new();
         whole.update(format!("{:?} {}", inputs.as_of, inputs.time_zone));
+        if let Some(files) = &stage.files {
+            whole.update(&files.choice);
+        }
         for (table, fingerprint) in &fingerprints {
             whole.update(format!("{table}={fingerprint}\n"));
         }
@@ -243,18 +285,20 @@ impl Plan {
     }
 }
 
-async fn files_are_there(run: &Run, stage: Definition, last: Option<&Release>) -> Result<bool> {
-    if stage.files.is_none() || last.is_none() {
-        return Ok(true);
+async fn files_are_there(run: &Run, stage: &Definition, last: Option<&Release>) -> Result<bool> {
+    for path in stage.files.iter().filter(|_| last.is_some()).flat_map(|files| &files.paths) {
+        if !run.lake.has_file(path).await? {
+            return Ok(false);
+        }
     }
-    run.lake.has_file(&format!("{}/report.html", stage.name)).await
+    Ok(true)
 }
 
 type Built = (Vec<Pending>, Files);
 
 async fn build_all(
     run: &Run,
-    stage: Definition,
+    stage: &Definition,
     context: &SessionContext,
     inputs: &Inputs,
     plan: &Plan,
@@ -271,7 +315,7 @@ async fn build_all(
 
 async fn build_each(
     run: &Run,
-    stage: Definition,
+    stage: &Definition,
     context: &SessionContext,
     inputs: &Inputs,
     plan: &Plan,
@@ -319,6 +363,7 @@ async fn build_each(
                     quarantined_count: set_aside,
                     warning_count: built.warning_count,
                     duration_ms,
+                    broken: built.broken,
                 });
                 if let (Some(table), Some((schema, staged))) = (quarantine, built.quarantine) {
                     pending.push(Pending {
@@ -330,6 +375,7 @@ async fn build_each(
                         quarantined_count: 0,
                         warning_count: 0,
                         duration_ms: 0,
+                        broken: Vec::new(),
                     });
                 }
                 // The checks read what was just staged, so it must be among the pending tables to be discarded with them.
@@ -339,10 +385,14 @@ async fn build_each(
         bar.inc(1);
     }
     bar.finish_and_clear();
-    match stage.files {
-        Some(make) => make(context).await.context("making the files for people"),
-        None => Ok(Vec::new()),
-    }
+    let Some(files) = &stage.files else { return Ok(Vec::new()) };
+    let models: Vec<&Model> = plan.steps.iter().map(|step| &step.model).collect();
+    let making = Making { context, models: &models, as_of: inputs.as_of };
+    (files.make)(making).await.map_err(|error| match error.is::<Failure>() {
+        // It says by itself what was refused.
+        true => error,
+        false => error.context("making the files for people"),
+    })
 }
 
 fn keep(schema: &str, table: &str, state: TableState) -> Pending {
@@ -355,6 +405,7 @@ fn keep(schema: &str, table: &str, state: TableState) -> Pending {
         quarantined_count: 0,
         warning_count: 0,
         duration_ms: 0,
+        broken: Vec::new(),
     }
 }
 

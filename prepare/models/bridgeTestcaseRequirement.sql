@@ -2,6 +2,11 @@
 -- A test case names its requirements in two lists and a requirement its test cases in one; namedBy says which side
 -- did: testcase, requirement or both. Of several that name it, the row leads back to the newest version of the test case.
 -- A record whose lists cannot be read gives one row without ids, so that the loss is set aside by name.
+-- linkCreatedDateTime: when the link was made, as the test case says; empty where only a requirement names it.
+-- firstExtractedAt, extractedAt: the first and the last of the pages that name it now.
+-- namedBy: which side names the link: testcase, requirement or both.
+-- versionNumber: version of the test case the link was made with.
+-- isNamedByTestcase, isNamedByRequirement: whether that side names the link.
 -- key: recordKey
 -- expect: testcaseId is not null and requirementId is not null, else quarantine
 with
@@ -36,7 +41,7 @@ parsedTestcase as (
     from_json(
       landedTestcase.payload,
       'id bigint, versionNumber bigint, testcase struct<testcaseId:bigint, versionNumber:bigint,
-       requirementIds:array<bigint>, requirementIdsNew:array<struct<id:bigint, requirementId:bigint>>>'
+       requirementIds:array<bigint>, requirementIdsNew:array<struct<id:bigint, requirementId:bigint, createDatetime:bigint>>>'
     ) as p,
     slice.isStale
   from landedTestcase
@@ -101,7 +106,8 @@ namedByTestcase as (
     isReadable,
     isStale,
     unnest(make_array(requirementId, link.requirementId)) as namedRequirementId,
-    unnest(make_array(cast(null as bigint), link.id)) as linkId
+    unnest(make_array(cast(null as bigint), link.id)) as linkId,
+    unnest(make_array(cast(null as bigint), link.createDatetime)) as linkCreatedOn
   from pair
 ),
 
@@ -152,6 +158,7 @@ naming as (
     testcaseId,
     namedRequirementId as requirementId,
     linkId,
+    linkCreatedOn,
     versionNumber,
     true as isByTestcase,
     isStale
@@ -170,6 +177,7 @@ naming as (
     testcaseId,
     requirementId,
     cast(null as bigint) as linkId,
+    cast(null as bigint) as linkCreatedOn,
     cast(null as bigint) as versionNumber,
     false as isByTestcase,
     isStale
@@ -206,6 +214,9 @@ ranked as (
         ordinal
     ) as preference,
     min(linkId) over (partition by recordKey) as firstLinkId,
+    min(case when linkCreatedOn between -62135596800000 and 253402300799999 then linkCreatedOn end)
+      over (partition by recordKey) as firstLinkCreatedOn,
+    min(extractedAt) over (partition by recordKey) as firstExtractedAt,
     max(extractedAt) over (partition by recordKey) as lastExtractedAt,
     bool_or(isByTestcase) over (partition by recordKey) as isNamedByTestcase,
     bool_or(not isByTestcase) over (partition by recordKey) as isNamedByRequirement,
@@ -230,6 +241,8 @@ final as (
       else 'requirement'
     end as namedBy,
     versionNumber,
+    arrow_cast(to_timestamp_millis(firstLinkCreatedOn), 'Timestamp(Microsecond, Some("UTC"))') as linkCreatedDateTime,
+    firstExtractedAt,
     lastExtractedAt as extractedAt,
     isNamedByTestcase,
     isNamedByRequirement,

@@ -3,6 +3,10 @@
 -- a release, testcasesOfFolder with the count of a folder, rowsOfSlice with what the walk of a slice counted.
 -- entity is the table the rows lie in, scopeKey the ids the check is about. declaredCount is empty where nothing was
 -- declared, and isComplete with it. isStale: one of the two sides is older than it should be, which may be the reason.
+-- entity: what is counted.
+-- declaredCount: as the server counts.
+-- difference: landed less declared.
+-- isComplete: whether nothing is missing.
 -- key: checkName, scopeKey
 -- expect: isComplete is not false, else warn
 with

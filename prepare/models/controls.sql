@@ -1,11 +1,18 @@
--- One row per setting of the models: thresholds, weights and policies that would otherwise be constants in SQL.
+-- One row per setting of the models: thresholds, weights, patterns and policies that would otherwise be constants in SQL.
+-- name, value, description: the setting, its value as text and what it decides.
+-- kind: what the value must be: number, date, switch (on or off) or text; empty for a line no model asks for.
+-- isRequired: a model asks for it.
 -- key: name
 -- expect: value is not null, else fail
+-- expect: kind <> 'number' or kind is null or try_cast(value as double) is not null, else fail
+-- expect: kind <> 'date' or kind is null or try_cast(value as date) is not null, else fail
+-- expect: kind <> 'switch' or kind is null or value in ('on', 'off'), else fail
 -- expect: name <> 'burnPolicy' or value in ('executed', 'passed'), else fail
 -- expect: name <> 'executionTimeUnit' or value in ('ms', 's'), else fail
--- expect: name not in ('earliestDate', 'latestDate') or try_cast(value as date) is not null, else fail
--- expect: name in ('burnPolicy', 'calendarName', 'executionTimeUnit', 'earliestDate', 'latestDate')
---     or not isRequired or try_cast(value as double) is not null, else fail
+-- expect: name <> 'driftMode' or value in ('evolve', 'freeze', 'quarantine'), else fail
+-- expect: name not in ('businessHoursStart', 'businessHoursEnd') or try_cast(value as double) between 0 and 24, else fail
+-- expect: name <> 'fiscalYearStartMonth' or try_cast(value as int) between 1 and 12, else fail
+-- expect: name not like '%Weight' or try_cast(value as double) between 0 and 1, else fail
 with
 given as (
   select btrim(name) as name, nullif(btrim(value), '') as value, btrim(description) as description
@@ -14,28 +21,108 @@ given as (
 
 -- A replaced file may have lost a line: the setting then stands here without a value, and the stage says which.
 required as (
-  select name
+  select name, kind
   from (
     values
-      ('burnPolicy'),
-      ('calendarName'),
-      ('executionTimeUnit'),
-      ('businessHoursStart'),
-      ('businessHoursEnd'),
-      ('durationFastBelowSeconds'),
-      ('durationSlowAboveSeconds'),
-      ('cycleSizeSmallBelow'),
-      ('cycleSizeLargeAbove'),
-      ('cycleHealthCompletionWeight'),
-      ('cycleHealthVelocityWeight'),
-      ('cycleHealthQualityWeight'),
-      ('healthPointsPerDayBehind'),
-      ('calendarOverrunDays'),
-      ('calendarMaximumDays'),
-      ('earliestDate'),
-      ('latestDate'),
-      ('workloadRecentDays')
-  ) as requiredName(name)
+      ('burnPolicy', 'text'),
+      ('calendarName', 'text'),
+      ('executionTimeUnit', 'text'),
+      ('businessHoursStart', 'number'),
+      ('businessHoursEnd', 'number'),
+      ('durationFastBelowSeconds', 'number'),
+      ('durationSlowAboveSeconds', 'number'),
+      ('cycleSizeSmallBelow', 'number'),
+      ('cycleSizeLargeAbove', 'number'),
+      ('cycleHealthCompletionWeight', 'number'),
+      ('cycleHealthVelocityWeight', 'number'),
+      ('cycleHealthQualityWeight', 'number'),
+      ('healthPointsPerDayBehind', 'number'),
+      ('calendarOverrunDays', 'number'),
+      ('calendarMaximumDays', 'number'),
+      ('earliestDate', 'date'),
+      ('latestDate', 'date'),
+      ('workloadRecentDays', 'number'),
+      ('requirementRecentDays', 'number'),
+      ('allocationRecentDays', 'number'),
+      ('businessCriticalPriority', 'number'),
+      ('requirementSimpleMaximumLinks', 'number'),
+      ('requirementComplexAboveLinks', 'number'),
+      ('allocationStrongPassRate', 'number'),
+      ('traceabilityLinkWeight', 'number'),
+      ('traceabilityExecutionWeight', 'number'),
+      ('linkConfidenceOneSided', 'number'),
+      ('matrixAmberMinimum', 'number'),
+      ('matrixGreenMinimum', 'number'),
+      ('outOfScopeStatuses', 'text'),
+      ('weekendIsAfterHours', 'switch'),
+      ('durationOutlierSigmas', 'number'),
+      ('durationOutlierMinimumRuns', 'number'),
+      ('buildVersionPattern', 'text'),
+      ('releaseVersionPattern', 'text'),
+      ('releaseHotfixPattern', 'text'),
+      ('cycleTypeDefault', 'text'),
+      ('fiscalYearStartMonth', 'number'),
+      ('statusTrendDays', 'number'),
+      ('statusTrendPoints', 'number'),
+      ('passRateTrendDays', 'number'),
+      ('passRateTrendPoints', 'number'),
+      ('executionGrowthDays', 'number'),
+      ('executionsRecentDays', 'number'),
+      ('projectRecentDays', 'number'),
+      ('projectMatureDays', 'number'),
+      ('projectSizeSmallBelow', 'number'),
+      ('projectSizeLargeAbove', 'number'),
+      ('projectSimpleMaximumCycles', 'number'),
+      ('projectComplexAboveCycles', 'number'),
+      ('projectHealthPassWeight', 'number'),
+      ('projectHealthCompletionWeight', 'number'),
+      ('projectHealthUnblockedWeight', 'number'),
+      ('personRanking', 'switch'),
+      ('testerProductivityDays', 'number'),
+      ('activeTesterDays', 'number'),
+      ('testcaseRecentDays', 'number'),
+      ('testcaseMatureMonths', 'number'),
+      ('testcaseStaleDays', 'number'),
+      ('testcaseSimpleDescriptionBelow', 'number'),
+      ('testcaseSimpleRunsMaximum', 'number'),
+      ('testcaseComplexDescriptionAbove', 'number'),
+      ('testcaseComplexFailRateAbove', 'number'),
+      ('frequencyDailyMaximumDays', 'number'),
+      ('frequencyWeeklyMaximumDays', 'number'),
+      ('frequencyMonthlyMaximumDays', 'number'),
+      ('stabilityRecentRuns', 'number'),
+      ('flakyMinimumRuns', 'number'),
+      ('flakyRateFrom', 'number'),
+      ('defectLinkTargetRate', 'number'),
+      ('statusStuckAboveDays', 'number'),
+      ('recentAssignmentDays', 'number'),
+      ('driftMode', 'text'),
+      ('driftRowsMinimum', 'number'),
+      ('driftPresenceMinimum', 'number'),
+      ('fieldsWithoutValues', 'text'),
+      ('hygieneProjectFields', 'text'),
+      ('hygieneAlertBelow', 'number'),
+      ('hygieneTestcaseGraceDays', 'number'),
+      ('hygieneWeightProjectFields', 'number'),
+      ('hygieneWeightReleaseDates', 'number'),
+      ('hygieneWeightCycleDates', 'number'),
+      ('hygieneWeightCycleWithinRelease', 'number'),
+      ('hygieneWeightCycleNotEmpty', 'number'),
+      ('hygieneWeightCycleComplete', 'number'),
+      ('hygieneWeightExecutedByTester', 'number'),
+      ('hygieneWeightExecutedInTime', 'number'),
+      ('hygieneWeightTestcaseNamed', 'number'),
+      ('hygieneWeightTestcaseNameUnique', 'number'),
+      ('hygieneWeightTestcaseScheduled', 'number'),
+      ('hygieneWeightTestcaseHasRequirement', 'number'),
+      ('hygieneWeightRequirementHasTestcase', 'number'),
+      ('operationsRecentDays', 'number'),
+      ('operationsSuccessRateMinimum', 'number'),
+      ('operationsFreshHoursMaximum', 'number'),
+      ('quarantineRateGoal', 'number'),
+      ('quarantineRateAlert', 'number'),
+      ('apiFailureRateMaximum', 'number')
+  ) as requiredName(name, kind)
 ),
 
 final as (
@@ -43,6 +130,7 @@ final as (
     coalesce(given.name, required.name) as name,
     given.value as value,
     given.description as description,
+    required.kind as kind,
     required.name is not null as isRequired
   from given
   full join required on given.name = required.name

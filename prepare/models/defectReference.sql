@@ -1,6 +1,7 @@
 -- One row per defect named by an execution, as the execution names it: the tracker's key and what was known of the defect
 -- then. defectId is the API's, bugId and externalId are the tracker's.
 -- An execution whose defects cannot be read gives one row without an id, so that the loss is set aside by name.
+-- defectStatus, state, category, priority: the defect's own, in the words of the tracker it came from.
 -- key: recordKey
 -- expect: defectId is not null, else quarantine
 -- expect: externalId is not null, else warn

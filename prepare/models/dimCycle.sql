@@ -1,4 +1,8 @@
 -- One row per cycle record in the current cycle lists of the releases; project and release come from the list asked for.
+-- environment: where it is tested, as typed.
+-- build: what is tested, as typed.
+-- cycleStatus: the API's own number for the cycle's status.
+-- revision: number the API raises with every change of the cycle.
 -- key: recordKey
 -- expect: cycleId is not null, else quarantine
 -- expect: not hasUnreadableInstant, else quarantine

@@ -1,5 +1,7 @@
 -- One row per phase inside the current cycle records. A cycle whose phases cannot be read gives one row without an id,
 -- so that the loss is set aside by name instead of showing up as a cycle without phases.
+-- isFreeForm: whether test cases were put in by hand rather than with a folder.
+-- isResetExecution: whether results start anew in this phase.
 -- key: recordKey
 -- expect: cyclePhaseId is not null, else quarantine
 -- expect: not hasUnreadableInstant, else quarantine

@@ -1,6 +1,10 @@
 -- One row per entry of the tenant's list of execution statuses, as the list has it. The list is a text inside a
 -- preference, a JSON array whose ids come as whole numbers, decimals or texts, or pairs like 1=Pass;2=Fail.
 -- A list in any other form gives one row without a code, to be set aside by name.
+-- statusCode: the code executions carry.
+-- color: the colour the tenant chose, as the API writes it.
+-- listPosition: place in the tenant's list, from 0.
+-- isActive: whether the tenant still offers it.
 -- key: recordKey
 -- expect: statusCode is not null, else quarantine
 -- expect: statusName is not null, else warn

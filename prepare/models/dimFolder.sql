@@ -1,6 +1,8 @@
 -- One row per folder of the test-case trees: those of the releases and, without a release, those of the repositories.
 -- path: names from the root down. depth: 0 for a root. testcaseCount: rows directly in the folder, as the API counts
 -- them; cumulativeTestcaseCount: with all below it. linkedFolderId: the folder it shows the rows of, where not its own.
+-- folderType: the API's own word for its kind.
+-- isRepository: whether it belongs to the project's repository rather than to a release.
 -- key: recordKey
 -- expect: folderName is not null, else warn
 with

@@ -1,6 +1,11 @@
 -- One row per project record in the current project list, typed; instants are UTC, the API's own date texts stand beside them.
 -- A project is stale when the list it comes from is, or when its own list of releases could not be read: everything
 -- below it is then as old as that.
+-- projectStatus: the API's own number for the project's status.
+-- externalSystem: the system its external id belongs to.
+-- isolationLevel: the API's own number for who may see it.
+-- projectVersion: number the API raises with every change of the project.
+-- isActive, isShared, isGlobal: the API's own flags.
 -- key: recordKey
 -- expect: projectId is not null, else quarantine
 -- expect: not hasUnreadableInstant, else quarantine

@@ -2,6 +2,10 @@
 -- ("Project Test Repository"), which only the flat list of all releases holds.
 -- The flat list leaves out, without a word, what the token may not see. A pseudo release that vanished from it is
 -- therefore kept when the release list of its project could not be read either from then on; otherwise it is deleted.
+-- releaseStatus: the API's own number for the release's status.
+-- orderId: place among the releases of its project.
+-- isGlobal, isSyncEnabled: the API's own flags.
+-- isPseudoRelease: whether it is the one the server keeps for itself in every project, which no listing per project shows.
 -- key: recordKey
 -- expect: releaseId is not null, else quarantine
 -- expect: projectId is not null, else quarantine

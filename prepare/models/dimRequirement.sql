@@ -1,6 +1,13 @@
 -- One row per requirement in a folder of the requirement trees. A requirement that lies in several folders has several rows.
 -- createdDateTime is the instant; createdDayDateTime and createdDateText are its day, as a stamp and as text.
 -- releaseIds: the releases it is allocated to, ascending, divided by commas.
+-- details: the text of the requirement.
+-- url: where it is in the system it came from.
+-- priority: code of the tenant's list of priorities.
+-- requirementType: the API's own word for its kind.
+-- testcaseCount: test cases linked to it, as the API counts them.
+-- attachmentCount: files attached to it.
+-- isBddSupported: the API's own flag.
 -- key: recordKey
 -- expect: requirementId is not null, else quarantine
 -- expect: requirementName is not null, else warn

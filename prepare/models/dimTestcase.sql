@@ -1,5 +1,20 @@
--- One row per logical test case seen on a current execution: its newest version there. One test case stands in many
--- folders and versions; the executions keep the placement and the version they ran, this table keeps what it is now.
+-- One row per logical test case seen in a current folder or on a current execution: its newest version there. One test
+-- case stands in many folders and versions; executions and folders keep the placement and the version they hold, this
+-- table keeps what it is now. Its project is the one its record names, else that of its repository, else where it was seen.
+-- testcaseId: the API's id of the test case through all its versions and places.
+-- testcaseVersionId: the API's id of the version shown here.
+-- projectId: the project the test case belongs to.
+-- externalId: the id the test case has in another system, as typed in.
+-- testcaseName: the name of the test case. description: its text; may hold HTML.
+-- priority: code of the priority, 1 to 5 unless the tenant has others.
+-- tag: words people gave it, separated by blanks.
+-- testcaseType: ORIGINAL, or SHARED where several projects use it.
+-- versionNumber: number of the version, from 1.
+-- createdDateTime: when the test case was created. createdDateText: the same day as the server writes it.
+-- lastModifiedDateTime: when this version was last changed.
+-- extractedAt: when the row was fetched.
+-- isAutomated: marked as run by a script.
+-- hasUnreadableInstant: one of the instants is beyond any calendar and left empty.
 -- key: testcaseId
 -- expect: not hasUnreadableInstant, else warn
 with
@@ -7,9 +22,29 @@ slice as (select * from prepare.slice where resource = 'factExecution'),
 
 landed as (select * from source.factExecution),
 
+placement as (
+  select
+    extractedAt,
+    testcaseId,
+    testcaseVersionId,
+    projectId,
+    externalId,
+    testcaseName,
+    description,
+    priority,
+    tag,
+    testcaseType,
+    versionNumber,
+    testcaseLastModifiedDateTime,
+    testcaseCreatedDateTime,
+    testcaseCreatedDateText,
+    isAutomated,
+    isRepository
+  from prepare.testcasePlacement
+),
+
 parsed as (
   select
-    landed.runId,
     landed.extractedAt,
     slice.projectId,
     from_json(
@@ -25,7 +60,6 @@ parsed as (
 
 nested as (
   select
-    parsed.runId,
     parsed.extractedAt,
     parsed.projectId,
     parsed.p.tcrTreeTestcase.versionNumber as placementVersionNumber,
@@ -33,13 +67,13 @@ nested as (
   from parsed
 ),
 
-seen as (
+seenOnExecution as (
   select
-    nested.runId,
     nested.extractedAt,
     nested.t.testcaseId as testcaseId,
     nested.t.id as testcaseVersionId,
     coalesce(nested.t.projectId, nested.projectId) as projectId,
+    case when nested.t.projectId is not null then 0 else 2 end as ownerRank,
     nested.t.externalId as externalId,
     nested.t.name as testcaseName,
     nested.t.description as description,
@@ -54,12 +88,13 @@ seen as (
   from nested
 ),
 
--- Grouping before ranking: executions are many, versions few, so what has to be sorted is small.
-versionSeen as (
+-- Grouping before everything else: executions are many, versions few, so what has to be converted and sorted is small.
+versionOnExecution as (
   select
     testcaseId,
     testcaseVersionId,
     projectId,
+    ownerRank,
     externalId,
     testcaseName,
     description,
@@ -72,11 +107,12 @@ versionSeen as (
     createdDateText,
     isAutomated,
     max(extractedAt) as extractedAt
-  from seen
+  from seenOnExecution
   group by
     testcaseId,
     testcaseVersionId,
     projectId,
+    ownerRank,
     externalId,
     testcaseName,
     description,
@@ -92,35 +128,12 @@ versionSeen as (
   having count(testcaseId) > 0
 ),
 
-ranked as (
-  select
-    versionSeen.*,
-    row_number() over (
-      partition by testcaseId
-      order by
-        versionNumber desc nulls last,
-        lastModifiedOn desc nulls last,
-        extractedAt desc nulls last,
-        testcaseVersionId desc nulls last,
-        projectId,
-        testcaseName nulls last,
-        description nulls last,
-        externalId nulls last,
-        priority nulls last,
-        tag nulls last,
-        testcaseType nulls last,
-        creationDate nulls last,
-        createdDateText nulls last,
-        isAutomated nulls last
-    ) as recency
-  from versionSeen
-),
-
-final as (
+versionSeen as (
   select
     testcaseId,
     testcaseVersionId,
     projectId,
+    ownerRank,
     externalId,
     testcaseName,
     description,
@@ -128,17 +141,98 @@ final as (
     tag,
     testcaseType,
     versionNumber,
+    case when lastModifiedOn between -62135596800000 and 253402300799999
+      then arrow_cast(to_timestamp_millis(lastModifiedOn), 'Timestamp(Microsecond, Some("UTC"))') end as lastModifiedDateTime,
     case when creationDate between -62135596800000 and 253402300799999
       then arrow_cast(to_timestamp_millis(creationDate), 'Timestamp(Microsecond, Some("UTC"))') end as createdDateTime,
     createdDateText,
-    case when lastModifiedOn between -62135596800000 and 253402300799999
-      then arrow_cast(to_timestamp_millis(lastModifiedOn), 'Timestamp(Microsecond, Some("UTC"))') end as lastModifiedDateTime,
     extractedAt,
     isAutomated,
     coalesce(creationDate not between -62135596800000 and 253402300799999, false)
       or coalesce(lastModifiedOn not between -62135596800000 and 253402300799999, false) as hasUnreadableInstant
-  from ranked
-  where recency = 1
+  from versionOnExecution
+  union all
+  select
+    testcaseId,
+    testcaseVersionId,
+    projectId,
+    case when isRepository then 1 else 2 end as ownerRank,
+    externalId,
+    testcaseName,
+    description,
+    priority,
+    tag,
+    testcaseType,
+    versionNumber,
+    testcaseLastModifiedDateTime as lastModifiedDateTime,
+    testcaseCreatedDateTime as createdDateTime,
+    testcaseCreatedDateText as createdDateText,
+    extractedAt,
+    isAutomated,
+    false as hasUnreadableInstant
+  from placement
+  where testcaseId is not null
+),
+
+owner as (
+  select
+    testcaseId,
+    coalesce(
+      min(case when ownerRank = 0 then projectId end),
+      min(case when ownerRank = 1 then projectId end),
+      min(projectId)
+    ) as projectId
+  from versionSeen
+  group by testcaseId
+),
+
+ranked as (
+  select
+    versionSeen.*,
+    row_number() over (
+      partition by testcaseId
+      order by
+        versionNumber desc nulls last,
+        lastModifiedDateTime desc nulls last,
+        extractedAt desc nulls last,
+        testcaseVersionId desc nulls last,
+        ownerRank,
+        projectId,
+        testcaseName nulls last,
+        description nulls last,
+        externalId nulls last,
+        priority nulls last,
+        tag nulls last,
+        testcaseType nulls last,
+        createdDateTime nulls last,
+        createdDateText nulls last,
+        isAutomated nulls last,
+        hasUnreadableInstant
+    ) as recency
+  from versionSeen
+),
+
+final as (
+  select
+    ranked.testcaseId,
+    ranked.testcaseVersionId,
+    owner.projectId,
+    ranked.externalId,
+    ranked.testcaseName,
+    ranked.description,
+    ranked.priority,
+    ranked.tag,
+    ranked.testcaseType,
+    ranked.versionNumber,
+    ranked.createdDateTime,
+    ranked.createdDateText,
+    ranked.lastModifiedDateTime,
+    ranked.extractedAt,
+    ranked.isAutomated,
+    ranked.hasUnreadableInstant
+  from owner
+  join ranked on owner.testcaseId = ranked.testcaseId
+  where ranked.recency = 1
 )
 
 select * from final

@@ -1,5 +1,16 @@
 -- One row per user record in the current user list, and one per person, or stand-in (-10 Anyone, -1 nobody), that only
 -- executions name: users leave the list, their executions stay.
+-- role: names of the roles the account has, in alphabetical order.
+-- recordKey: key of the record this row comes from.
+-- testerId: the API's id of the user; -10 Anyone, -1 nobody.
+-- sliceKey, runId, recordId: where the record stands in source.
+-- testerName: full name, else first and last name, else the login name. Personal data.
+-- username: login name. Personal data.
+-- testerEmail: mail address. Personal data.
+-- title: job title of the account. location: place of the account.
+-- extractedAt: when the row was fetched.
+-- isActive: the account is enabled.
+-- isListed: stands in the current user list; false where only executions name the person.
 -- key: recordKey
 -- expect: testerId is not null, else quarantine
 with
@@ -20,16 +31,32 @@ parsed as (
     from_json(
       landed.payload,
       'id bigint, username string, firstName string, lastName string, fullName string, email string,
-       title string, location string, accountEnabled boolean'
+       title string, location string, accountEnabled boolean, roles array<struct<id:bigint, name:string>>'
     ) as p,
     slice.isStale
   from landed
   join slice on landed.sliceKey = slice.sliceKey and landed.runId = slice.contentRunId
 ),
 
+keyed as (
+  select
+    parsed.*,
+    xxhash64('dimTester', parsed.sliceKey, parsed.runId, parsed.page, parsed.ordinal) as recordKey,
+    parsed.p.roles as roles
+  from parsed
+),
+
+roleItem as (select recordKey, unnest(roles) as r from keyed where roles is not null),
+
+roleName as (select distinct recordKey, nullif(btrim(roleItem.r.name), '') as role from roleItem),
+
+roleText as (
+  select recordKey, string_agg(role, ', ' order by role) as role from roleName where role is not null group by recordKey
+),
+
 listed as (
   select
-    xxhash64('dimTester', parsed.sliceKey, parsed.runId, parsed.page, parsed.ordinal) as recordKey,
+    parsed.recordKey,
     parsed.p.id as testerId,
     parsed.sliceKey,
     parsed.runId,
@@ -43,10 +70,12 @@ listed as (
     parsed.p.email as testerEmail,
     parsed.p.title as title,
     parsed.p.location as location,
+    roleText.role,
     parsed.extractedAt,
     parsed.p.accountEnabled as isActive,
     parsed.isStale
-  from parsed
+  from keyed as parsed
+  left join roleText on parsed.recordKey = roleText.recordKey
 ),
 
 mention as (
@@ -86,6 +115,7 @@ mentionedOnly as (
     cast(null as string) as testerEmail,
     cast(null as string) as title,
     cast(null as string) as location,
+    cast(null as string) as role,
     rankedMention.extractedAt,
     cast(null as boolean) as isActive,
     false as isStale
@@ -113,6 +143,7 @@ final as (
     testerEmail,
     title,
     location,
+    role,
     extractedAt,
     isActive,
     isListed,

@@ -1,6 +1,13 @@
 -- One row per execution record in the current execution lists of the phases: one scheduled test case, with its latest
 -- result if it has one. The payload names only its phase; cycle, release and project come from the list asked for.
 -- The status is that of the latest result if it has one, else that of the row, else 'absent'. Times are in milliseconds.
+-- statusCode: code of the latest result, else of the row, else 'absent'.
+-- rowStatusCode: code of the row itself.
+-- resultStatusCode: code of the latest result.
+-- comment: what the tester typed.
+-- executionOrder: place in its phase.
+-- actualTimeMs, estimatedTimeMs: time it took and was to take, in milliseconds.
+-- attachmentCount: files attached to it.
 -- key: recordKey
 -- expect: executionId is not null, else quarantine
 -- expect: not hasUnreadableInstant, else quarantine

@@ -1,4 +1,5 @@
 -- One row per calendar and public holiday; weekdays in it are not worked. Shipped for England and Wales, 2020 to 2030.
+-- date: a day nobody works.
 -- key: calendarName, date
 -- expect: calendarName is not null, else fail
 -- expect: date is not null, else fail

@@ -2,6 +2,9 @@
 -- statuses of releases and steps. listName is the API's own name of the list; statuses of executions have their own table.
 -- A list is a text inside a preference: a JSON array whose ids come as whole numbers, decimals or texts, or pairs like
 -- 1=Pass;2=Fail. One in any other form gives one row without an id, to be set aside by name; an empty one gives none.
+-- color: the colour the tenant chose, as the API writes it.
+-- listPosition: place in the list, from 0.
+-- isActive: whether the tenant still offers it.
 -- key: recordKey
 -- expect: valueId is not null, else quarantine
 -- expect: valueName is not null, else warn

@@ -1,4 +1,9 @@
 -- One row per release: what the API itself counts in it. Nothing is built on these figures; completeness compares with them.
+-- totalRequirementCount, mappedRequirementCount, unmappedRequirementCount: requirements of the release, all, with and without a test case, as the server counts.
+-- totalTestcaseCount: test cases of the release, as the server counts.
+-- totalDefectCount: defects of the release, as the server counts.
+-- listedDefectCount: defects the summary names.
+-- isReadable: whether the summary could be read.
 -- key: recordKey
 -- expect: isReadable, else quarantine
 -- expect: totalTestcaseCount is not null and totalRequirementCount is not null and totalDefectCount is not null, else warn

@@ -1,5 +1,6 @@
 -- One row per folder of the requirement trees of the projects.
 -- path: names from the root down. depth: 0 for a root.
+-- folderType: the API's own word for its kind.
 -- key: recordKey
 -- expect: requirementFolderName is not null, else warn
 with

@@ -2,6 +2,9 @@
 -- above it, could not be read completely when last asked for. The ids of the ancestors come from the slice key.
 -- baseRunId is empty where the content is one whole listing, all of it landed by contentRunId; where it is not, the
 -- content is put together from several runs, as sliceContent says.
+-- listName: name of the list of values, for slices that are one.
+-- sourceRelease: release of source that recorded the newest version.
+-- staleReason: why it is stale, and which slice above it is the cause.
 -- key: resource, sliceKey
 -- expect: sliceKey = '{}' or projectId is not null or listName is not null, else fail
 -- expect: status in ('complete', 'forbidden', 'failed'), else fail

@@ -4,6 +4,11 @@
 -- the content is then what every complete walk landed from the last whole listing on, the newest first.
 -- To read a resource that is walked partially, join its rows here on sliceKey and runId, number them with
 -- row_number() over (partition by sliceKey, recordId order by overrideOrder, page, ordinal), and keep the first.
+-- runId: run whose rows belong to the content.
+-- landedRelease: release of source that landed them.
+-- overrideOrder: 1 for the newest rows, rising to the oldest.
+-- isPartial: whether the run asked only for what changed.
+-- isBaseKnown: whether the whole listing these rows override is there.
 -- key: resource, sliceKey, runId
 -- expect: baseRunId is null or isBaseKnown, else fail
 with

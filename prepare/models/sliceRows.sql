@@ -1,5 +1,8 @@
 -- One row per slice whose content is one whole listing: the rows its walk counted, and those that lie in the lake for it.
 -- The two are equal, or rows were lost between the walk and the table.
+-- runId: run whose rows are the content.
+-- walkedCount: rows the walk counted.
+-- landedCount: rows that are there.
 -- key: resource, sliceKey
 with
 slice as (select * from prepare.slice where contentRunId is not null and baseRunId is null),

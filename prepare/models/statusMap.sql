@@ -3,6 +3,11 @@
 -- neither passed, failed, blocked nor executed. 'absent' stands for a row that carries no status.
 -- A category comes from the override file, else from the fixed codes of the product, else it is Other. The fixed codes 1 to 4
 -- count as known when the tenant lists them, and while no list could be read at all.
+-- category: Success, Failure, Blocked, Pending or Other.
+-- mappingSource: where the category comes from: override, fixed code or none.
+-- severity: 1 Success, 2 Pending, 3 Blocked, 4 Failure, empty for Other.
+-- sortOrder: place in lists, from 1 Success to 5 Other.
+-- isInTenantList: whether the tenant's list has the code.
 -- key: statusCode
 -- expect: category in ('Success', 'Failure', 'Blocked', 'Pending', 'Other'), else fail
 -- expect: category <> 'Other' or mappingSource = 'override', else warn

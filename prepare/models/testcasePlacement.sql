@@ -1,8 +1,32 @@
 -- One row per test case in a folder, of the releases and, without a release, of the repositories. Three ids that overlap as
 -- numbers are kept apart: placementId (this row), testcaseVersionId (one version of the test case, what its steps
 -- belong to) and testcaseId (the test case through all versions and places, what links and attachments belong to).
--- lastModifiedDateTime is of the placement, testcaseLastModifiedDateTime of the version: sharing changes the first,
--- editing the second. The unit of the estimate is the setting executionTimeUnit.
+-- lastModifiedDateTime: when the placement was last changed, as by sharing it.
+-- testcaseLastModifiedDateTime: when the version was last edited.
+-- The unit of the estimate is the setting executionTimeUnit.
+-- placementId: the API's id of the test case in this folder; executions name it as treeTestcaseId.
+-- testcaseVersionId: the API's id of the version that stands here.
+-- testcaseId: the API's id of the test case through all its versions and places.
+-- folderId: the folder. releaseId: the release whose folder it is; empty in a repository.
+-- createdById, modifiedById: users who made and last changed the placement.
+-- writerId, creatorId, lastUpdaterId: users who wrote, made and last changed the version.
+-- comments: remarks on the version.
+-- scriptName, scriptPath, scriptId: the script that runs it.
+-- stateFlag: 0 in normal state. revision: the server's counter of changes.
+-- maxVersionNumber: the newest version there is. orderId: place in the folder.
+-- createdDateTime: when the placement was made.
+-- testcaseCreatedDateTime: when the test case was created. testcaseCreatedDateText: the same day as the server writes it.
+-- estimatedTimeMs: time a run should take, milliseconds.
+-- attachmentCount: files attached to the version.
+-- isComplex: marked as complex. isShared: marked as shared.
+-- isDerivedFromBdd: written as a behaviour. isOriginal: not a copy.
+-- isRepository: stands in a repository, not in a release.
+-- isFolderAgreed: its own folder is the one it was listed in.
+-- priority: code of the tenant's list of priorities.
+-- tag: tags as typed, parted by spaces.
+-- testcaseType: the API's own word for its kind.
+-- versionNumber: version of the test case that stands here, from 1.
+-- isAutomated: whether a script runs it.
 -- key: recordKey
 -- expect: placementId is not null, else quarantine
 -- expect: testcaseId is not null and testcaseVersionId is not null, else warn

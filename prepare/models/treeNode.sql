@@ -3,7 +3,13 @@
 -- and a node there that holds more says so. A root that cannot be read gives one row without an id, so that its tree
 -- is set aside by name.
 -- What lies above a node is told by where it lies; isParentAgreed says whether its own field tells the same.
+-- resource: the tree it is of, by the table of source it landed in.
 -- path: names from the root down. depth: 0 for a root.
+-- nodeType: the API's own word for its kind.
+-- revision: number the API raises with every change of the node.
+-- childCount: nodes right below it.
+-- testcaseCount, cumulativeTestcaseCount: test cases in it, and in it and all below, as the server counts.
+-- hasDeeperNodes: whether it holds more levels than are read.
 -- key: recordKey
 -- expect: nodeId is not null, else quarantine
 -- expect: not hasDeeperNodes, else warn

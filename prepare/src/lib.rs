@@ -1,11 +1,16 @@
-//! The prepare stage. JSON becomes typed columns: the current state of every slice, status map, reference tables.
+//! The prepare stage. JSON becomes typed columns: the current state of every slice, status map, reference tables; and
+//! what the JSON looks like is compared with what the contract says of it.
 //!
-//! Everything it does is a model in `prepare/models`, run by [`spectra_common::stage`].
+//! Almost everything it does is a model in `prepare/models`, run by [`spectra_common::stage`].
+
+mod contract;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use include_dir::{Dir, include_dir};
+use spectra_common::model;
+use spectra_common::run;
 use spectra_common::settings::{EXIT_CODES, SharedArgs};
 use spectra_common::stage::{self, Definition};
 
@@ -16,8 +21,31 @@ static REFERENCES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/reference");
 #[derive(Parser)]
 #[command(name = "spectra-prepare", version, about, after_help = EXIT_CODES)]
 struct Arguments {
+    /// What to do when records are not as the contract says; the control driftMode if not given: evolve goes on and
+    /// tells of it, freeze publishes nothing, quarantine sets those records aside
+    #[arg(long, env = "SPECTRA_DRIFT", value_name = "MODE")]
+    drift: Option<DriftMode>,
+
     #[command(flatten)]
     shared: SharedArgs,
+}
+
+/// What to do when records are not as the contract says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DriftMode {
+    Evolve,
+    Freeze,
+    Quarantine,
+}
+
+impl DriftMode {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Evolve => "evolve",
+            Self::Freeze => "freeze",
+            Self::Quarantine => "quarantine",
+        }
+    }
 }
 
 impl AsRef<SharedArgs> for Arguments {
@@ -28,11 +56,19 @@ impl AsRef<SharedArgs> for Arguments {
 
 /// The whole life of the process.
 pub fn main() -> ExitCode {
-    stage::main::<Arguments>(Definition {
-        name: "prepare",
-        upstream: "source",
-        models: &MODELS,
-        references: Some(&REFERENCES),
-        files: None,
+    run::main("prepare", |arguments: Arguments| {
+        // Models of somebody's own need not know any contract.
+        let models = model::load(&MODELS, arguments.shared.models.as_deref())?;
+        let has_contract =
+            ["contract", "schema", "drift"].iter().all(|name| models.iter().any(|model| model.table == *name));
+        let definition = Definition {
+            name: "prepare",
+            upstream: "source",
+            models: &MODELS,
+            references: Some(&REFERENCES),
+            controls: arguments.drift.iter().map(|mode| ("driftMode", mode.word().to_owned())).collect(),
+            files: has_contract.then(contract::files),
+        };
+        stage::ready(definition, &arguments.shared)
     })
 }

@@ -4,6 +4,9 @@
 -- workingDayIndex: working days from the start up to and including the day (0 before the first). workingDayNumber: the same on
 -- working days, empty on others. cycleWorkingDays: working days from start to end, empty when there are none.
 -- dayOfCycle: 1 on the first day. cycleDateKey is the day as yyyymmdd; with cycleKey it makes the key.
+-- isWorkingDay: neither a weekend nor a holiday.
+-- isCycleStart, isCycleEnd: the first and the last day of the cycle.
+-- isWithinCycle: from the start to the end, both included.
 -- key: cycleKey, cycleDateKey
 -- expect: isWorkingDay = (not isWeekend and not isHoliday), else fail
 -- expect: workingDayIndex >= 0 and workingDayIndex <= dayOfCycle, else fail
@@ -17,7 +20,7 @@ day as (select * from refine.dimDate where date is not null),
 
 activity as (select * from refine.cycleActivity),
 
-execution as (select cycleKey, executionDate from refine.factExecution),
+execution as (select cycleKey, executionDate from transform.factExecution),
 
 setting as (select * from run.setting),
 

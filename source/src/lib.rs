@@ -31,7 +31,7 @@ pub mod tree;
 pub mod version;
 pub mod walk;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -331,7 +331,7 @@ async fn work(run: Arc<Run>, spec: Arc<Spec>, far: Far, arguments: Arguments) ->
     let staged = walk.found().await?;
     pending.push(append("slice".to_owned(), columns, staged, &mut bases, &fingerprint, 0));
     outcome.tables = pending.iter().map(table_outcome).collect();
-    let terms = Terms { number, as_of: Some(as_of), fingerprint, inputs: BTreeMap::new() };
+    let terms = Terms { number, as_of: Some(as_of), fingerprint, inputs: BTreeMap::new(), carried: BTreeSet::new() };
     release::publish(&run, terms, pending, Vec::new()).await?;
     outcome.is_published = true;
     outcome.release = Some(number);
@@ -362,6 +362,7 @@ fn append(
         quarantined_count: 0,
         warning_count: 0,
         duration_ms,
+        broken: Vec::new(),
     }
 }
 

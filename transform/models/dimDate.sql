@@ -2,6 +2,15 @@
 -- so that plans and forecasts find their days. Days beyond the settings earliestDate and latestDate point to Unknown (-1).
 -- dayOfWeek 1 is Monday; week and isoYear follow ISO 8601; a business day is no weekend and no holiday of the chosen
 -- calendar; businessDayNumber counts business days from the first day of the table up to and including the day.
+-- date: the day.
+-- year, quarter, month: of the calendar year.
+-- isoYear, week: the ISO week and the year it belongs to.
+-- dayOfMonth, dayOfYear: from 1.
+-- dayOfWeek: 1 Monday to 7 Sunday.
+-- businessDayNumber: business days up to and with this day, counted over the whole calendar.
+-- isWeekend: Saturday or Sunday.
+-- isHoliday: in the list of holidays.
+-- isBusinessDay: neither.
 -- key: dateId
 with
 project as (select projectStartDate, projectEndDate from clean.dimProject),

@@ -1,4 +1,6 @@
 -- One row per execution status code, and the Unknown status (-1). Only the category is used afterwards.
+-- statusCategory: Success, Failure, Blocked, Pending or Other.
+-- statusSeverity: 1 for a status that is good to 4 for one that is bad.
 -- key: executionStatusKey
 -- expect: executionStatusName is not null, else fail
 -- expect: statusCategory is not null or executionStatusKey = -1, else fail

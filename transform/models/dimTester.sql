@@ -1,5 +1,6 @@
 -- One row per tester, and the Unknown tester (-1). The stand-ins Anyone (id -10) and nobody (id -1) are testers of
 -- their own: they say who was asked, not that it is unknown. Holds personal data.
+-- testerKey: key of the tester.
 -- key: testerKey
 -- expect: testerName is not null, else fail
 with
@@ -14,8 +15,13 @@ keyed as (
     tester.testerEmail,
     tester.title,
     tester.location,
+    tester.role,
+    tester.testerDepartment,
+    tester.testerLocation,
+    tester.testerExperienceLevel,
     tester.isActive,
     tester.isListed,
+    tester.isExternalTester,
     tester.isStale
   from tester
 ),
@@ -31,8 +37,13 @@ final as (
     null as testerEmail,
     null as title,
     null as location,
+    null as role,
+    null as testerDepartment,
+    null as testerLocation,
+    null as testerExperienceLevel,
     null as isActive,
     null as isListed,
+    null as isExternalTester,
     null as isStale
 )
 

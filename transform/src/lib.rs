@@ -32,6 +32,7 @@ pub fn main() -> ExitCode {
         upstream: "clean",
         models: &MODELS,
         references: None,
+        controls: Vec::new(),
         files: None,
     })
 }

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use crate::failure::{Exit, failure};
 use crate::lake::Lake;
 use crate::model::{self, Model, Otherwise};
+use crate::release;
 use crate::run::Run;
 use crate::schema::TableSchema;
 use crate::session;
@@ -39,6 +40,8 @@ pub struct Built {
     pub warning_count: i64,
     /// What to say about them.
     pub warnings: Vec<String>,
+    /// Every expectation that rows broke.
+    pub broken: Vec<release::Broken>,
 }
 
 /// An expectation, ready to be evaluated.
@@ -129,12 +132,14 @@ pub async fn build(
     let table_url = run.lake.table_url(stage, &model.table)?;
     session::register(context, stage, &model.table, staging::provider(&table_url, &schema.arrow, &good)?)?;
     let (warning_count, warnings) = warnings(&rules, &broken);
+    let broken = broken.told(&rules);
     Ok(Built {
         schema,
         staged: Staged::of(good),
         quarantine: quarantine_table.map(|_| (quarantine_schema, Staged::of(bad))),
         warning_count,
         warnings,
+        broken,
     })
 }
 
@@ -206,6 +211,18 @@ impl Broken {
             self.counts[index] += count;
             self.examples[index].extend(examples);
         }
+    }
+
+    fn told(&self, rules: &[Rule]) -> Vec<release::Broken> {
+        let broken = rules.iter().enumerate().filter(|(index, _)| self.counts[*index] > 0);
+        broken
+            .map(|(index, rule)| release::Broken {
+                expectation: rule.text.clone(),
+                otherwise: if rule.otherwise == Otherwise::Warn { "warn" } else { "quarantine" },
+                count: self.counts[index],
+                examples: self.named(index),
+            })
+            .collect()
     }
 
     fn named(&self, rule: usize) -> String {

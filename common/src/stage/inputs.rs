@@ -8,14 +8,16 @@ use anyhow::{Context, Result};
 use datafusion::arrow::array::{Date32Array, RecordBatch, StringArray};
 use datafusion::arrow::csv::ReaderBuilder;
 use datafusion::arrow::csv::reader::Format;
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 use include_dir::Dir;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::landed::{self, Landed};
 use super::{Definition, hex};
 use crate::failure::{Exit, Failure, failure};
 use crate::model::{Model, TableName};
@@ -23,11 +25,15 @@ use crate::release::{History, TableState};
 use crate::run::Run;
 use crate::session;
 
-/// Tables that stages after prepare may read past the stage before them, because they say how to read the rest.
-const CARRIED: [&str; 4] = ["statusMap", "holidays", "controls", "slice"];
+/// Tables of prepare that later stages may read past the stage before them although they come from the source: they
+/// say what the rest is worth. Those made of reference files are carried too, and a release says which these are.
+const CARRIED: [&str; 4] = ["slice", "completeness", "schema", "drift"];
+
+/// What releases from before they said so carried.
+const CARRIED_BEFORE: [&str; 3] = ["statusMap", "holidays", "controls"];
 
 /// Tables a stage writes about itself.
-const LOGS: [&str; 3] = ["run", "table", "slice"];
+const LOGS: [&str; 4] = ["run", "table", "expectation", "slice"];
 
 /// A reference table as a file.
 pub struct ReferenceFile {
@@ -35,32 +41,53 @@ pub struct ReferenceFile {
     content: Vec<u8>,
 }
 
-/// Reads the built-in reference files, each replaced where `folder` has one of its name.
+/// Reads the built-in reference files, each replaced where `folder` has one of its name, and what else is in there:
+/// models of somebody's own may read tables of their own. A stage without built-in ones reads none.
 ///
 /// # Errors
-/// [`Exit::Configuration`] when the folder or one of its files cannot be read, or has a file nobody asks for.
+/// [`Exit::Configuration`] when the folder or one of its files cannot be read.
 pub fn load_references(built_in: Option<&Dir<'_>>, folder: Option<&Path>) -> Result<Vec<ReferenceFile>> {
-    let mut files = Vec::new();
-    for file in built_in.iter().flat_map(|built_in| built_in.files()) {
-        let name = file.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let own = folder.map(|folder| folder.join(file.path()));
-        let content = match own {
-            Some(path) if path.exists() => std::fs::read(&path)
-                .map_err(|error| Failure::new(Exit::Configuration, format!("reading {}: {error}", path.display())))?,
-            _ => file.contents().to_vec(),
-        };
-        files.push(ReferenceFile { name, content });
+    let Some(built_in) = built_in else { return Ok(Vec::new()) };
+    let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let name_of = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    for file in built_in.files() {
+        files.insert(name_of(file.path()), file.contents().to_vec());
     }
-    if let (Some(folder), false) = (folder, files.is_empty())
-        && !folder.is_dir()
-    {
-        return Err(failure(
-            Exit::Configuration,
-            format!("there is no folder {}", folder.display()),
-            "--reference wants a folder with *.csv files named like the built-in ones",
-        ));
+    if let Some(folder) = folder {
+        let entries = std::fs::read_dir(folder).map_err(|error| {
+            Failure::new(Exit::Configuration, format!("reading the folder {}: {error}", folder.display()))
+                .hint("--reference wants a folder with *.csv files named like the built-in ones")
+        })?;
+        for entry in entries {
+            let path = entry.with_context(|| format!("reading the folder {}", folder.display()))?.path();
+            if path.extension().is_some_and(|extension| extension == "csv") {
+                let content = std::fs::read(&path).map_err(|error| {
+                    Failure::new(Exit::Configuration, format!("reading {}: {error}", path.display()))
+                })?;
+                files.insert(name_of(&path), content);
+            }
+        }
     }
-    Ok(files)
+    Ok(files.into_iter().map(|(name, content)| ReferenceFile { name, content }).collect())
+}
+
+/// Puts what the command line says of a control in the place of its line in `controls.csv`.
+pub fn set_controls(files: &mut [ReferenceFile], controls: &[(&str, String)]) {
+    let Some(file) = files.iter_mut().find(|file| file.name == "controls") else { return };
+    for (name, value) in controls {
+        let text = String::from_utf8_lossy(&file.content).into_owned();
+        let mut lines: Vec<&str> =
+            text.lines().filter(|line| line.split(',').next().map(str::trim) != Some(*name)).collect();
+        let line = format!("{name},{value},as the command line says");
+        lines.push(&line);
+        file.content = (lines.join("\n") + "\n").into_bytes();
+    }
+}
+
+/// Which of a stage's tables are made of reference files, so that every later stage may read them.
+pub fn carried(stage: &str, models: &[Model]) -> BTreeSet<String> {
+    let reads_files = |model: &&Model| model.inputs.iter().any(|input| input.schema == "reference");
+    models.iter().filter(reads_files).map(|model| format!("{stage}.{}", model.table)).collect()
 }
 
 /// `run.setting`: one row with what is not data but decides the result.
@@ -80,6 +107,7 @@ pub struct Inputs {
     pub time_zone: String,
     tables: BTreeMap<TableName, TableState>,
     references: BTreeMap<String, ReferenceFile>,
+    landed: Option<Landed>,
 }
 
 impl Inputs {
@@ -89,7 +117,7 @@ impl Inputs {
     /// [`Exit::InputMissing`] when there is no release to build on, [`Exit::Configuration`] for an unknown table.
     pub fn pin(
         run: &Run,
-        stage: Definition,
+        stage: &Definition,
         history: &History,
         models: &[Model],
         references: Vec<ReferenceFile>,
@@ -103,7 +131,8 @@ impl Inputs {
             for (table, state) in &release.tables {
                 let Some(table) = TableName::parse(table) else { continue };
                 let is_next = name == stage.upstream && table.schema == *name;
-                let is_carried = table.schema == "prepare" && CARRIED.contains(&table.table.as_str());
+                let by_name = || CARRIED.iter().chain(&CARRIED_BEFORE).any(|carried| *carried == table.table);
+                let is_carried = state.is_carried || (table.schema == "prepare" && by_name());
                 if is_next || is_carried {
                     tables.insert(table, state.clone());
                 }
@@ -114,13 +143,18 @@ impl Inputs {
             None if stage.upstream == "source" => walk_date(run, history, upstream.number)?,
             None => upstream.as_of,
         };
+        let references: BTreeMap<String, ReferenceFile> =
+            references.into_iter().map(|file| (file.name.clone(), file)).collect();
+        let landed =
+            if stage.upstream == "source" { Some(landed(history, stage, &tables, &references)?) } else { None };
         let inputs = Self {
             stage: stage.name,
             releases,
             as_of,
             time_zone: run.settings.time_zone.clone(),
             tables,
-            references: references.into_iter().map(|file| (file.name.clone(), file)).collect(),
+            references,
+            landed,
         };
         for model in models {
             for name in model.needs() {
@@ -135,6 +169,7 @@ impl Inputs {
             "run" => *name == setting_table(),
             "reference" => self.references.contains_key(&name.table),
             "log" => self.stage == "analyse" && LOGS.contains(&name.table.as_str()),
+            landed::SCHEMA => self.landed.is_some() && landed::columns_of(&name.table).is_some(),
             schema if schema == self.stage => models.iter().any(|other| other.table == name.table),
             _ => self.tables.contains_key(name),
         };
@@ -153,12 +188,30 @@ impl Inputs {
     /// What a table's content depends on; the logs are left out, or no run would ever find nothing to do.
     pub fn identity(&self, name: &TableName) -> String {
         if let Some(state) = self.tables.get(name) {
-            return format!("version {}", state.version);
+            let contract = match &self.landed {
+                Some(Landed { contract: Some(_), resources, .. }) if resources.contains_key(&name.table) => {
+                    self.reference_identity("contract")
+                }
+                _ => String::new(),
+            };
+            return format!("version {}{contract}", state.version);
+        }
+        if let (landed::SCHEMA, Some(landed)) = (name.schema.as_str(), &self.landed) {
+            let contract = landed.contract.as_ref().map(|_| self.reference_identity("contract")).unwrap_or_default();
+            return match name.table.as_str() {
+                "lineage" => hex(&Sha256::digest(crate::dictionary::JSON)),
+                "field" => landed.identity(),
+                _ => format!("{} {contract}", landed.identity()),
+            };
         }
         match self.references.get(&name.table) {
             Some(file) if name.schema == "reference" => hex(&Sha256::digest(&file.content)),
             _ => String::new(),
         }
+    }
+
+    fn reference_identity(&self, name: &str) -> String {
+        self.references.get(name).map(|file| hex(&Sha256::digest(&file.content))).unwrap_or_default()
     }
 
     /// Makes the given tables readable; the stage's own are already.
@@ -177,6 +230,10 @@ impl Inputs {
                     let file = self.references.get(table).with_context(|| format!("reference {table} has gone"))?;
                     session::register(context, schema, table, Arc::new(read_csv(file)?))?;
                 }
+                landed::SCHEMA => {
+                    let landed = self.landed.as_ref().context("only prepare may read what was landed")?;
+                    session::register(context, schema, table, Arc::new(landed.table(run, table).await?))?;
+                }
                 "log" => {
                     let columns = crate::log::columns(table)?;
                     let delta = run.lake.open_or_create(schema, table, &columns.delta).await?;
@@ -192,6 +249,9 @@ impl Inputs {
                         )
                     })?;
                     session::register_delta(context, schema, table, &delta).await?;
+                    if let ("source", Some(landed)) = (schema, &self.landed) {
+                        landed.hide_drifted(context, table).await?;
+                    }
                 }
             }
         }
@@ -219,16 +279,68 @@ fn walk_date(run: &Run, history: &History, release: i64) -> Result<Option<Date>>
     Ok(history.walked_at(release).map(|walked| walked.to_zoned(zone).date()))
 }
 
-/// A reference file as a table of text columns; an empty cell is NULL.
+/// What is known of the records this stage reads.
+fn landed(
+    history: &History,
+    stage: &Definition,
+    tables: &BTreeMap<TableName, TableState>,
+    references: &BTreeMap<String, ReferenceFile>,
+) -> Result<Landed> {
+    let resources = tables
+        .iter()
+        .filter(|(name, _)| name.schema == "source" && name.table != "slice")
+        .map(|(name, state)| (name.table.clone(), state.clone()))
+        .collect();
+    let observed = history
+        .newest(stage.name)
+        .and_then(|last| last.tables.get(&format!("{}.fieldObservation", stage.name)))
+        .cloned();
+    let mode = references.get("controls").map(|file| file.control(DRIFT_MODE)).transpose()?.flatten();
+    let contract = references
+        .get("contract")
+        .filter(|_| mode.as_deref() == Some("quarantine"))
+        .map(landed::clauses)
+        .transpose()?;
+    Ok(Landed { resources, observed, contract })
+}
+
+/// The control that says what becomes of records that are not as the contract says.
+const DRIFT_MODE: &str = "driftMode";
+
+#[derive(Deserialize)]
+struct Control {
+    name: Option<String>,
+    value: Option<String>,
+}
+
+impl ReferenceFile {
+    /// Its rows, all columns text; an empty cell is NULL.
+    ///
+    /// # Errors
+    /// [`Exit::Configuration`] when it is no CSV file with a header.
+    pub fn batches(&self) -> Result<Vec<RecordBatch>> {
+        let reading = || Failure::new(Exit::Configuration, format!("reading reference table {}.csv", self.name));
+        let reader = ReaderBuilder::new(self.schema()?).with_header(true).build(self.content.as_slice());
+        reader.with_context(reading)?.collect::<Result<Vec<_>, _>>().with_context(reading)
+    }
+
+    fn schema(&self) -> Result<SchemaRef> {
+        let reading = || Failure::new(Exit::Configuration, format!("reading reference table {}.csv", self.name));
+        let (guessed, _) =
+            Format::default().with_header(true).infer_schema(self.content.as_slice(), Some(0)).with_context(reading)?;
+        let text = |field: &Arc<Field>| Field::new(field.name(), DataType::Utf8, true);
+        Ok(Arc::new(Schema::new(guessed.fields().iter().map(text).collect::<Vec<_>>())))
+    }
+
+    /// The value of a line of the controls.
+    fn control(&self, name: &str) -> Result<Option<String>> {
+        let controls: Vec<Control> = crate::log::rows(&self.batches()?)?;
+        let found = controls.into_iter().find(|control| control.name.as_deref().map(str::trim) == Some(name));
+        Ok(found.and_then(|control| control.value).map(|value| value.trim().to_owned()))
+    }
+}
+
+/// A reference file as a table.
 fn read_csv(file: &ReferenceFile) -> Result<MemTable> {
-    let reading = || Failure::new(Exit::Configuration, format!("reading reference table {}.csv", file.name));
-    let (guessed, _) =
-        Format::default().with_header(true).infer_schema(file.content.as_slice(), Some(0)).with_context(reading)?;
-    let fields: Vec<Field> =
-        guessed.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect();
-    let schema = Arc::new(Schema::new(fields));
-    let reader =
-        ReaderBuilder::new(schema.clone()).with_header(true).build(file.content.as_slice()).with_context(reading)?;
-    let batches = reader.collect::<Result<Vec<_>, _>>().with_context(reading)?;
-    Ok(MemTable::try_new(schema, vec![batches])?)
+    Ok(MemTable::try_new(file.schema()?, vec![file.batches()?])?)
 }

@@ -1,0 +1,19 @@
+-- One row per cycle and day for which the reference file scopeChangeReasons says why the scope of a cycle changed.
+-- Empty as shipped: no API tells.
+-- date: local day of the change.
+-- reason: why, in the words of the file.
+-- key: cycleId, date
+-- expect: cycleId is not null and date is not null, else fail
+-- expect: reason is not null, else fail
+with
+reasons as (select * from reference.scopeChangeReasons),
+
+final as (
+  select
+    try_cast(btrim(cycleId) as bigint) as cycleId,
+    try_cast(btrim(date) as date) as date,
+    nullif(btrim(reason), '') as reason
+  from reasons
+)
+
+select * from final

@@ -1,0 +1,9 @@
+-- One row per version of a project, as transform has it, for those who ask what was known when.
+-- key: projectVersionKey
+-- expect: effectiveFrom < effectiveTo, else fail
+with
+version as (select * from transform.dimProjectHistory),
+
+final as (select * from version)
+
+select * from final

@@ -1,0 +1,9 @@
+-- One row per version of a requirement, as transform has it, for those who ask what was known when.
+-- key: requirementVersionKey
+-- expect: effectiveFrom < effectiveTo, else fail
+with
+version as (select * from transform.dimRequirementHistory),
+
+final as (select * from version)
+
+select * from final

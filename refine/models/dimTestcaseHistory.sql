@@ -1,0 +1,9 @@
+-- One row per version of a test case, as transform has it, for those who ask what was known when.
+-- key: testcaseVersionKey
+-- expect: effectiveFrom < effectiveTo, else fail
+with
+version as (select * from transform.dimTestcaseHistory),
+
+final as (select * from version)
+
+select * from final
