@@ -4,9 +4,11 @@
 //! - [`extraction`]: what the API does wrong, and what source makes of it
 //! - [`faults`]: everything that can go wrong with one slice, under every policy
 //! - [`cadence`]: less work on the next run, and walks that are not published
+//! - [`canon`]: what records look like, against the contract and against what they looked like before
 //! - [`credentials`]: every kind of them, and what happens when they end
 //! - [`drift`]: rows that move meanwhile, slices asked for at once, pages that are too heavy
 //! - [`origins`]: recordings, files, a server that allows little, listings too long for one run
+//! - [`fortnight`]: fourteen days, each with all six stages, against the simulator's diary
 //! - [`planning`]: what a run expects of itself, against what it does
 //! - [`doctor`]: what a run depends on, looked at without a run
 //! - [`refusals`]: bad input gets a clear error, its exit code, and an unchanged lake
@@ -14,16 +16,24 @@
 //! - [`kills`]: a hundred kills, and what each costs
 //! - [`recorded`]: bodies recorded from a real server, where they are at hand
 //! - [`golden`]: hand-made rows per model
+//! - [`dictionary`]: what is committed about tables and columns against what the models say
+//! - [`takeaway`]: files to take away, opened again
+//! - [`asking`]: questions to the lake
+//! - [`report`]: the page in a real browser
 //! - [`scale`]: another API, by the example's spec and models
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what is wrong by failing")]
 
+mod asking;
 mod cadence;
+mod canon;
 mod credentials;
+mod dictionary;
 mod doctor;
 mod drift;
 mod extraction;
 mod faults;
+mod fortnight;
 mod golden;
 mod kills;
 mod origins;
@@ -31,7 +41,9 @@ mod pipeline;
 mod planning;
 mod recorded;
 mod refusals;
+mod report;
 mod scale;
 mod support;
 mod survival;
+mod takeaway;
 mod walked;
