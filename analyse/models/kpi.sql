@@ -173,10 +173,11 @@ levelTotal as (
     max(daysBehindSchedule) as daysBehindSchedule,
     max(case when level = 'cycle' or remainingTestcases > 0 then forecastDate end) as forecastDate,
     sum(case when remainingTestcases > 0 and forecastDate is null then 1 else 0 end) as unforeseenCycles,
-    avg(burndownHealthScore) as burndownHealthScore,
-    avg(burndownHealthScoreOriginal) as burndownHealthScoreOriginal,
-    avg(cycleHealthScore) as cycleHealthScore,
-    avg(cycleProgressPct) as cycleProgressPct
+    -- Rounded, for the order of a sum may touch its last digit.
+    round(avg(burndownHealthScore), 9) as burndownHealthScore,
+    round(avg(burndownHealthScoreOriginal), 9) as burndownHealthScoreOriginal,
+    round(avg(cycleHealthScore), 9) as cycleHealthScore,
+    round(avg(cycleProgressPct), 9) as cycleProgressPct
   from leveled
   group by level, levelKey
 ),

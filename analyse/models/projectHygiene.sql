@@ -26,7 +26,8 @@ control as (
 total as (
   select
     projectKey,
-    100.0 * sum(weight * complianceRate) / nullif(sum(weight), 0) as hygieneScore,
+    -- Rounded, for the order of a sum may touch its last digit.
+    round(100.0 * sum(weight * complianceRate) / nullif(sum(weight), 0), 9) as hygieneScore,
     max(case when ruleName = 'projectFields' then complianceRate end) as projectFieldScore,
     sum(checkedCount) as checkedCount,
     sum(offenderCount) as offenderCount,

@@ -64,8 +64,9 @@ cycleTotal as (
     sum(durationMs) as durationMs,
     sum(timedExecutions) as timedExecutions,
     max(daysBehindSchedule) as daysBehindSchedule,
-    avg(burndownHealthScore) as avgBurndownHealthScore,
-    avg(cycleHealthScore) as avgCycleHealthScore
+    -- Rounded, for the order of a sum may touch its last digit.
+    round(avg(burndownHealthScore), 9) as avgBurndownHealthScore,
+    round(avg(cycleHealthScore), 9) as avgCycleHealthScore
   from cycle
   group by releaseKey
 ),

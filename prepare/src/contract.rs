@@ -80,7 +80,9 @@ async fn make(making: Making<'_>) -> Result<Files> {
     let drift: Vec<Difference> = log::rows(&context.sql(sql).await?.collect().await?)?;
     let new = amended(&old, &seen, &drift);
     let patch = patch(&lines(&old), &lines(&new));
-    let breaking: Vec<&Difference> = drift.iter().filter(|difference| difference.is_breaking).collect();
+    let mut breaking: Vec<&Difference> = drift.iter().filter(|difference| difference.is_breaking).collect();
+    // Few are shown: those that matter downstream come first.
+    breaking.sort_by_key(|difference| std::cmp::Reverse(difference.touched().len()));
     for difference in breaking.iter().take(WARNING_COUNT) {
         warn!(resource = difference.resource, path = difference.path, "{}", difference.told());
     }
@@ -95,6 +97,12 @@ async fn make(making: Making<'_>) -> Result<Files> {
 }
 
 impl Difference {
+    /// Columns made of the field.
+    fn touched(&self) -> Vec<&str> {
+        let touched = self.touched_columns.as_deref().unwrap_or_default();
+        touched.split(", ").filter(|column| !column.is_empty()).collect()
+    }
+
     fn told(&self) -> String {
         let (found, expected) =
             (self.found.as_deref().unwrap_or_default(), self.expected.as_deref().unwrap_or_default());
@@ -104,8 +112,7 @@ impl Difference {
             "retyped" => format!("is {found} and was {expected}"),
             other => format!("is {other}"),
         };
-        let touched = self.touched_columns.as_deref().unwrap_or_default();
-        let columns: Vec<&str> = touched.split(", ").filter(|column| !column.is_empty()).collect();
+        let columns = self.touched();
         // The column of this stage is the one that reads the field; all others follow from it.
         let nearest = columns.iter().find(|column| column.starts_with("prepare.")).or(columns.first());
         let touches = match nearest {

@@ -202,13 +202,14 @@ final as (
     blockedExecutions,
     pendingExecutions,
     otherExecutions,
-    avgPassRate,
-    avgCompletionRate,
+    -- Rounded, for the order of a sum may touch its last digit.
+    round(avgPassRate, 9) as avgPassRate,
+    round(avgCompletionRate, 9) as avgCompletionRate,
     passedExecutions * 1.0 / nullif(completedExecutions, 0) as projectPassRate,
     blockRate,
-    100.0 * (
+    round(100.0 * (
       passWeight * avgPassRate + completionWeight * avgCompletionRate + unblockedWeight * (1.0 - blockRate)
-    ) as projectHealthScore,
+    ), 9) as projectHealthScore,
     isActive,
     isShared,
     isGlobal,

@@ -232,6 +232,62 @@ attempt as (
   join execution on cycleTestcase.cycleKey = execution.cycleKey and cycleTestcase.testcaseKey = execution.testcaseKey
 ),
 
+-- Of two sides the engine keeps the first in memory where it does not know their sizes: the narrow one stands first.
+tried as (
+  select execution.*, attempt.executionAttempt
+  from attempt
+  right join execution on attempt.executionKey = execution.executionKey
+),
+
+ran as (
+  select
+    tried.*,
+    run.testerTotalExecutions,
+    run.testerPassRate,
+    run.testerAvgDurationSeconds,
+    run.testcaseExecutionCount,
+    run.testcaseFailCount,
+    run.testcaseStabilityScore,
+    run.burnedLaterOnDayCount
+  from run
+  right join tried on run.executionKey = tried.executionKey
+),
+
+ranked as (
+  select ran.*, durationRank.shorterCount
+  from durationRank
+  right join ran on durationRank.cycleKey = ran.cycleKey and durationRank.durationMs = ran.durationMs
+),
+
+onDay as (
+  select
+    ranked.*,
+    cycleDay.burnedByDayCount - ranked.burnedLaterOnDayCount as testsCompletedAtExecution,
+    cycleDay.inScopeCount,
+    cycleDay.addedCount,
+    cycleDay.removedCount,
+    cycleDay.reason
+  from cycleDay
+  right join ranked on cycleDay.cycleKey = ranked.cycleKey and cycleDay.date = ranked.executionDate
+),
+
+spanned as (
+  select
+    onDay.*,
+    cycleSpan.timedCount,
+    cycleSpan.meanMs,
+    cycleSpan.deviationMs,
+    cycleSpan.totalTestcases,
+    cycleSpan.cycleStartDate,
+    cycleSpan.cycleEndDate,
+    cycleSpan.cycleDurationDays,
+    cycleSpan.startBusinessDayNumber,
+    cycleSpan.endBusinessDayNumber,
+    cycleSpan.startBusinessDays
+  from cycleSpan
+  right join onDay on cycleSpan.cycleKey = onDay.cycleKey
+),
+
 joined as (
   select
     execution.*,
@@ -247,31 +303,8 @@ joined as (
     rule.isOutOfScope,
     rule.isBurned,
     rule.isRemaining,
-    run.testerTotalExecutions,
-    run.testerPassRate,
-    run.testerAvgDurationSeconds,
-    run.testcaseExecutionCount,
-    run.testcaseFailCount,
-    run.testcaseStabilityScore,
-    cycleDay.burnedByDayCount - run.burnedLaterOnDayCount as testsCompletedAtExecution,
-    cycleDay.inScopeCount,
-    cycleDay.addedCount,
-    cycleDay.removedCount,
-    cycleDay.reason,
-    attempt.executionAttempt,
-    durationRank.shorterCount,
-    cycleSpan.timedCount,
-    cycleSpan.meanMs,
-    cycleSpan.deviationMs,
-    cycleSpan.totalTestcases,
-    cycleSpan.cycleStartDate,
-    cycleSpan.cycleEndDate,
-    cycleSpan.cycleDurationDays,
-    cycleSpan.startBusinessDayNumber,
-    cycleSpan.endBusinessDayNumber,
-    cycleSpan.startBusinessDays,
-    case when cycleSpan.cycleDurationDays is not null then nullif(
-      cycleSpan.endBusinessDayNumber - cycleSpan.startBusinessDayNumber + cycleSpan.startBusinessDays, 0
+    case when execution.cycleDurationDays is not null then nullif(
+      execution.endBusinessDayNumber - execution.startBusinessDayNumber + execution.startBusinessDays, 0
     ) end as cycleWorkingDays,
     day.dayName,
     day.monthName,
@@ -290,15 +323,9 @@ joined as (
     control.durationOutlierMinimumRuns
   from setting
   cross join control
-  cross join execution
+  cross join spanned as execution
   left join rule on execution.executionStatusKey = rule.executionStatusKey
-  left join cycleSpan on execution.cycleKey = cycleSpan.cycleKey
   left join day on execution.executionDate = day.date
-  left join cycleDay on execution.cycleKey = cycleDay.cycleKey and execution.executionDate = cycleDay.date
-  left join durationRank
-    on execution.cycleKey = durationRank.cycleKey and execution.durationMs = durationRank.durationMs
-  left join attempt on execution.executionKey = attempt.executionKey
-  left join run on execution.executionKey = run.executionKey
 ),
 
 placed as (

@@ -26,6 +26,9 @@ fn wicked_models(folder: &Path) -> String {
     models.display().to_string()
 }
 
+/// Marts about the log, which knows of one run more each time.
+const LOGGED: [&str; 4] = ["apiHealth", "dataQuality", "freshness", "operationsHealth"];
+
 fn files(lab: &Lab) -> BTreeMap<String, Vec<u8>> {
     let folder = lab.lake_path().join("Files/analyse/export");
     let Ok(entries) = std::fs::read_dir(folder) else { return BTreeMap::new() };
@@ -124,6 +127,15 @@ async fn what_is_chosen_is_written_and_harmless() {
     lab.run("analyse", &[&all[..], &["--force", "--threads", "2"]].concat()).expect(0);
     let second = files(&lab);
     for (name, content) in &first {
+        if LOGGED.iter().any(|mart| name.starts_with(mart)) {
+            continue;
+        }
+        if name == "spectra.xlsx" {
+            let (before, after) = (unzip(content), unzip(&second[name]));
+            let other: Vec<&String> = before.keys().filter(|part| before[*part] != after[*part]).collect();
+            assert!(other.len() <= LOGGED.len(), "{other:?} of the workbook are not the same");
+            continue;
+        }
         assert!(second[name] == *content, "{name} is not the same");
     }
 

@@ -35,6 +35,7 @@ final as (
     cast(null as string) as testerEmail,
     cast(null as string) as title,
     cast(null as string) as location,
+    cast(null as string) as role,
     extractedAt,
     cast(null as boolean) as isActive,
     false as isListed,

@@ -1,0 +1,1 @@
+../../../../prepare/models/requirementAttributes.sql

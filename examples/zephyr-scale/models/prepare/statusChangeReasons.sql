@@ -1,0 +1,1 @@
+../../../../prepare/models/statusChangeReasons.sql

@@ -1,0 +1,1 @@
+../../../../prepare/models/testcaseTypeMap.sql

@@ -1,0 +1,1 @@
+../../../../prepare/models/testerAttributes.sql
