@@ -19,202 +19,15 @@ change as (select * from clean.dimProjectHistory),
 
 dimension as (select * from transform.dimProject),
 
-entity as (
-  select
-    projectId,
-    min(rowHash) as rowHash,
-    max(rowHash) as otherHash,
-    count(endRelease) as endCount,
-    min(observedAt) as observedAt,
-    min(createdDateTime) as createdDateTime,
-    min(recordKey) as recordKey,
-    min(landedRelease) as firstRelease,
-    max(landedRelease) as lastRelease
-  from change
-  group by projectId
-),
-
--- Most records have never changed: they are done without being sorted.
-constant as (
-  select
-    projectId,
-    least(observedAt, coalesce(createdDateTime, observedAt)) as effectiveFrom,
-    rowHash,
-    recordKey
-  from entity
-  where rowHash = otherHash and endCount = 0 and firstRelease = lastRelease
-),
-
-moving as (
-  select change.*
-  from entity
-  join change on entity.projectId = change.projectId
-  where entity.rowHash <> entity.otherHash
-    or entity.endCount > 0
-    or entity.firstRelease < entity.lastRelease
-),
-
--- The same state seen in several places by one run counts once.
-state as (
-  select
-    projectId,
-    rowHash,
-    landedRelease,
-    min(createdDateTime) as createdDateTime,
-    min(observedAt) as observedAt,
-    max(previousWalkAt) as previousWalkAt,
-    min(recordKey) as recordKey
-  from moving
-  where isState
-  group by projectId, rowHash, landedRelease
-),
-
-numberedState as (
-  select
-    state.*,
-    row_number() over (
-      partition by projectId
-      order by landedRelease, rowHash
-    ) as number
-  from state
-),
-
-datedState as (
-  select
-    numberedState.*,
-    case
-      when number = 1 then least(observedAt, coalesce(createdDateTime, observedAt))
-      else observedAt
-    end as effectiveFrom
-  from numberedState
-),
-
--- In how many places the record stands: it is deleted when none is left, not when it moves.
-step as (
-  select projectId, landedRelease as release, observedAt as steppedAt, 1 as change
-  from moving
-  where isAppearance
-  union all
-  select projectId, endRelease as release, endedAt as steppedAt, -1 as change
-  from moving
-  where endRelease is not null
-),
-
-releaseStep as (
-  select projectId, release, max(steppedAt) as steppedAt, sum(change) as change
-  from step
-  group by projectId, release
-),
-
-presence as (
-  select
-    releaseStep.*,
-    sum(change) over (
-      partition by projectId order by release rows between unbounded preceding and current row
-    ) as placeCount
-  from releaseStep
-),
-
-event as (
-  select
-    projectId,
-    effectiveFrom,
-    landedRelease,
-    rowHash,
-    recordKey,
-    false as isDeleted
-  from datedState
-  union all
-  select
-    projectId,
-    steppedAt as effectiveFrom,
-    release as landedRelease,
-    null as rowHash,
-    null as recordKey,
-    true as isDeleted
-  from presence
-  where placeCount = 0 and change < 0
-),
-
--- Of what holds from the same instant, only the last ever held.
-followed as (
-  select
-    event.*,
-    lead(effectiveFrom) over (
-      partition by projectId
-      order by effectiveFrom, landedRelease, isDeleted desc, rowHash nulls first
-    ) as nextFrom
-  from event
-),
-
-effective as (select * from followed where nextFrom is null or nextFrom > effectiveFrom),
-
-preceded as (
-  select
-    effective.*,
-    lag(rowHash) over (partition by projectId order by effectiveFrom) as formerHash,
-    lag(recordKey) over (partition by projectId order by effectiveFrom) as formerRecordKey,
-    lag(isDeleted) over (partition by projectId order by effectiveFrom) as wasDeleted
-  from effective
-),
-
-changed as (
-  select
-    projectId,
-    effectiveFrom,
-    coalesce(rowHash, formerHash) as rowHash,
-    coalesce(recordKey, formerRecordKey) as recordKey,
-    isDeleted
-  from preceded
-  where case
-    when isDeleted then not wasDeleted
-    else wasDeleted is null or wasDeleted or rowHash <> formerHash
-  end
-),
-
-movingVersion as (
-  select
-    changed.*,
-    lead(effectiveFrom) over (partition by projectId order by effectiveFrom) as nextFrom,
-    row_number() over (partition by projectId order by effectiveFrom) as versionSequence,
-    row_number() over (partition by projectId order by effectiveFrom desc) as recency
-  from changed
-),
-
-version as (
-  select
-    projectId,
-    effectiveFrom,
-    nextFrom,
-    rowHash,
-    recordKey,
-    versionSequence,
-    recency,
-    isDeleted,
-    versionSequence = 1
-      or lag(nextFrom) over (partition by projectId order by effectiveFrom) = effectiveFrom as isContiguous
-  from movingVersion
-  union all
-  select
-    projectId,
-    effectiveFrom,
-    null as nextFrom,
-    rowHash,
-    recordKey,
-    1 as versionSequence,
-    1 as recency,
-    false as isDeleted,
-    true as isContiguous
-  from constant
-),
+version as (select * from transform.recordVersion where kind = 'project'),
 
 -- A flag to test, for the engine takes a null test on a join key for one on the other side.
 known as (select projectId, true as isKnown from change group by projectId),
 
-everyVersion as (
+final as (
   select
-    xxhash64('zephyr', 'project', version.projectId, cast(version.effectiveFrom as string)) as projectVersionKey,
-    xxhash64('zephyr', 'project', version.projectId) as projectKey,
+    xxhash64('zephyr', 'project', change.projectId, cast(version.effectiveFrom as string)) as projectVersionKey,
+    xxhash64('zephyr', 'project', change.projectId) as projectKey,
     change.projectId,
     change.externalId,
     coalesce(change.projectName, concat('Project ', change.projectId)) as projectName,
@@ -231,10 +44,10 @@ everyVersion as (
     change.isGlobal,
     version.versionSequence,
     version.effectiveFrom,
-    version.nextFrom,
+    version.effectiveTo,
     change.runId as sourceRunId,
     version.rowHash,
-    version.recency = 1 as isCurrent,
+    version.isCurrent,
     version.isDeleted,
     version.isContiguous
   from version
@@ -261,12 +74,12 @@ everyVersion as (
     dimension.isActive,
     dimension.isShared,
     dimension.isGlobal,
-    1 as versionSequence,
+    cast(1 as int) as versionSequence,
     coalesce(
       dimension.createdDateTime,
       arrow_cast(cast('1970-01-01' as date), 'Timestamp(Microsecond, Some("UTC"))')
     ) as effectiveFrom,
-    null as nextFrom,
+    arrow_cast(cast('9999-12-31' as date), 'Timestamp(Microsecond, Some("UTC"))') as effectiveTo,
     null as sourceRunId,
     null as rowHash,
     true as isCurrent,
@@ -275,35 +88,6 @@ everyVersion as (
   from dimension
   left join known on dimension.projectId = known.projectId
   where known.isKnown is null
-),
-
-final as (
-  select
-    projectVersionKey,
-    projectKey,
-    projectId,
-    externalId,
-    projectName,
-    description,
-    projectStatus,
-    externalSystem,
-    isolationLevel,
-    projectVersion,
-    projectStartDate,
-    projectEndDate,
-    createdDateTime,
-    isActive,
-    isShared,
-    isGlobal,
-    cast(versionSequence as int) as versionSequence,
-    effectiveFrom,
-    coalesce(nextFrom, arrow_cast(cast('9999-12-31' as date), 'Timestamp(Microsecond, Some("UTC"))')) as effectiveTo,
-    sourceRunId,
-    cast(rowHash as string) as rowHash,
-    isCurrent,
-    isDeleted,
-    isContiguous
-  from everyVersion
 )
 
 select * from final

@@ -19,202 +19,15 @@ change as (select * from clean.dimReleaseHistory),
 
 dimension as (select * from transform.dimRelease),
 
-entity as (
-  select
-    releaseId,
-    min(rowHash) as rowHash,
-    max(rowHash) as otherHash,
-    count(endRelease) as endCount,
-    min(observedAt) as observedAt,
-    min(createdDateTime) as createdDateTime,
-    min(recordKey) as recordKey,
-    min(landedRelease) as firstRelease,
-    max(landedRelease) as lastRelease
-  from change
-  group by releaseId
-),
-
--- Most records have never changed: they are done without being sorted.
-constant as (
-  select
-    releaseId,
-    least(observedAt, coalesce(createdDateTime, observedAt)) as effectiveFrom,
-    rowHash,
-    recordKey
-  from entity
-  where rowHash = otherHash and endCount = 0 and firstRelease = lastRelease
-),
-
-moving as (
-  select change.*
-  from entity
-  join change on entity.releaseId = change.releaseId
-  where entity.rowHash <> entity.otherHash
-    or entity.endCount > 0
-    or entity.firstRelease < entity.lastRelease
-),
-
--- The same state seen in several places by one run counts once.
-state as (
-  select
-    releaseId,
-    rowHash,
-    landedRelease,
-    min(createdDateTime) as createdDateTime,
-    min(observedAt) as observedAt,
-    max(previousWalkAt) as previousWalkAt,
-    min(recordKey) as recordKey
-  from moving
-  where isState
-  group by releaseId, rowHash, landedRelease
-),
-
-numberedState as (
-  select
-    state.*,
-    row_number() over (
-      partition by releaseId
-      order by landedRelease, rowHash
-    ) as number
-  from state
-),
-
-datedState as (
-  select
-    numberedState.*,
-    case
-      when number = 1 then least(observedAt, coalesce(createdDateTime, observedAt))
-      else observedAt
-    end as effectiveFrom
-  from numberedState
-),
-
--- In how many places the record stands: it is deleted when none is left, not when it moves.
-step as (
-  select releaseId, landedRelease as release, observedAt as steppedAt, 1 as change
-  from moving
-  where isAppearance
-  union all
-  select releaseId, endRelease as release, endedAt as steppedAt, -1 as change
-  from moving
-  where endRelease is not null
-),
-
-releaseStep as (
-  select releaseId, release, max(steppedAt) as steppedAt, sum(change) as change
-  from step
-  group by releaseId, release
-),
-
-presence as (
-  select
-    releaseStep.*,
-    sum(change) over (
-      partition by releaseId order by release rows between unbounded preceding and current row
-    ) as placeCount
-  from releaseStep
-),
-
-event as (
-  select
-    releaseId,
-    effectiveFrom,
-    landedRelease,
-    rowHash,
-    recordKey,
-    false as isDeleted
-  from datedState
-  union all
-  select
-    releaseId,
-    steppedAt as effectiveFrom,
-    release as landedRelease,
-    null as rowHash,
-    null as recordKey,
-    true as isDeleted
-  from presence
-  where placeCount = 0 and change < 0
-),
-
--- Of what holds from the same instant, only the last ever held.
-followed as (
-  select
-    event.*,
-    lead(effectiveFrom) over (
-      partition by releaseId
-      order by effectiveFrom, landedRelease, isDeleted desc, rowHash nulls first
-    ) as nextFrom
-  from event
-),
-
-effective as (select * from followed where nextFrom is null or nextFrom > effectiveFrom),
-
-preceded as (
-  select
-    effective.*,
-    lag(rowHash) over (partition by releaseId order by effectiveFrom) as formerHash,
-    lag(recordKey) over (partition by releaseId order by effectiveFrom) as formerRecordKey,
-    lag(isDeleted) over (partition by releaseId order by effectiveFrom) as wasDeleted
-  from effective
-),
-
-changed as (
-  select
-    releaseId,
-    effectiveFrom,
-    coalesce(rowHash, formerHash) as rowHash,
-    coalesce(recordKey, formerRecordKey) as recordKey,
-    isDeleted
-  from preceded
-  where case
-    when isDeleted then not wasDeleted
-    else wasDeleted is null or wasDeleted or rowHash <> formerHash
-  end
-),
-
-movingVersion as (
-  select
-    changed.*,
-    lead(effectiveFrom) over (partition by releaseId order by effectiveFrom) as nextFrom,
-    row_number() over (partition by releaseId order by effectiveFrom) as versionSequence,
-    row_number() over (partition by releaseId order by effectiveFrom desc) as recency
-  from changed
-),
-
-version as (
-  select
-    releaseId,
-    effectiveFrom,
-    nextFrom,
-    rowHash,
-    recordKey,
-    versionSequence,
-    recency,
-    isDeleted,
-    versionSequence = 1
-      or lag(nextFrom) over (partition by releaseId order by effectiveFrom) = effectiveFrom as isContiguous
-  from movingVersion
-  union all
-  select
-    releaseId,
-    effectiveFrom,
-    null as nextFrom,
-    rowHash,
-    recordKey,
-    1 as versionSequence,
-    1 as recency,
-    false as isDeleted,
-    true as isContiguous
-  from constant
-),
+version as (select * from transform.recordVersion where kind = 'release'),
 
 -- A flag to test, for the engine takes a null test on a join key for one on the other side.
 known as (select releaseId, true as isKnown from change group by releaseId),
 
-everyVersion as (
+final as (
   select
-    xxhash64('zephyr', 'release', version.releaseId, cast(version.effectiveFrom as string)) as releaseVersionKey,
-    xxhash64('zephyr', 'release', version.releaseId) as releaseKey,
+    xxhash64('zephyr', 'release', change.releaseId, cast(version.effectiveFrom as string)) as releaseVersionKey,
+    xxhash64('zephyr', 'release', change.releaseId) as releaseKey,
     xxhash64('zephyr', 'project', change.projectId) as projectKey,
     change.releaseId,
     change.projectId,
@@ -230,10 +43,10 @@ everyVersion as (
     change.isPseudoRelease,
     version.versionSequence,
     version.effectiveFrom,
-    version.nextFrom,
+    version.effectiveTo,
     change.runId as sourceRunId,
     version.rowHash,
-    version.recency = 1 as isCurrent,
+    version.isCurrent,
     version.isDeleted,
     version.isContiguous
   from version
@@ -259,12 +72,12 @@ everyVersion as (
     dimension.isGlobal,
     dimension.isSyncEnabled,
     dimension.isPseudoRelease,
-    1 as versionSequence,
+    cast(1 as int) as versionSequence,
     coalesce(
       dimension.createdDateTime,
       arrow_cast(cast('1970-01-01' as date), 'Timestamp(Microsecond, Some("UTC"))')
     ) as effectiveFrom,
-    null as nextFrom,
+    arrow_cast(cast('9999-12-31' as date), 'Timestamp(Microsecond, Some("UTC"))') as effectiveTo,
     null as sourceRunId,
     null as rowHash,
     true as isCurrent,
@@ -273,34 +86,6 @@ everyVersion as (
   from dimension
   left join known on dimension.releaseId = known.releaseId
   where known.isKnown is null
-),
-
-final as (
-  select
-    releaseVersionKey,
-    releaseKey,
-    projectKey,
-    releaseId,
-    projectId,
-    releaseName,
-    description,
-    releaseStatus,
-    orderId,
-    releaseStartDate,
-    releaseEndDate,
-    createdDateTime,
-    isGlobal,
-    isSyncEnabled,
-    isPseudoRelease,
-    cast(versionSequence as int) as versionSequence,
-    effectiveFrom,
-    coalesce(nextFrom, arrow_cast(cast('9999-12-31' as date), 'Timestamp(Microsecond, Some("UTC"))')) as effectiveTo,
-    sourceRunId,
-    cast(rowHash as string) as rowHash,
-    isCurrent,
-    isDeleted,
-    isContiguous
-  from everyVersion
 )
 
 select * from final

@@ -17,202 +17,12 @@
 with
 change as (select * from clean.dimRequirementHistory),
 
-entity as (
+version as (select * from transform.recordVersion where kind = 'requirement'),
+
+final as (
   select
-    requirementId,
-    min(rowHash) as rowHash,
-    max(rowHash) as otherHash,
-    count(endRelease) as endCount,
-    min(observedAt) as observedAt,
-    min(createdDateTime) as createdDateTime,
-    min(recordKey) as recordKey,
-    min(landedRelease) as firstRelease,
-    max(landedRelease) as lastRelease
-  from change
-  group by requirementId
-),
-
--- Most records have never changed: they are done without being sorted.
-constant as (
-  select
-    requirementId,
-    least(observedAt, coalesce(createdDateTime, observedAt)) as effectiveFrom,
-    rowHash,
-    recordKey
-  from entity
-  where rowHash = otherHash and endCount = 0 and firstRelease = lastRelease
-),
-
-moving as (
-  select change.*
-  from entity
-  join change on entity.requirementId = change.requirementId
-  where entity.rowHash <> entity.otherHash
-    or entity.endCount > 0
-    or entity.firstRelease < entity.lastRelease
-),
-
--- The same state seen in several places by one run counts once.
-state as (
-  select
-    requirementId,
-    rowHash,
-    landedRelease,
-    lastModifiedDateTime,
-    min(createdDateTime) as createdDateTime,
-    min(observedAt) as observedAt,
-    max(previousWalkAt) as previousWalkAt,
-    min(recordKey) as recordKey
-  from moving
-  where isState
-  group by requirementId, rowHash, landedRelease, lastModifiedDateTime
-),
-
-numberedState as (
-  select
-    state.*,
-    row_number() over (
-      partition by requirementId
-      order by landedRelease, lastModifiedDateTime nulls first, rowHash
-    ) as number
-  from state
-),
-
-datedState as (
-  select
-    numberedState.*,
-    case
-      when number = 1 then least(observedAt, coalesce(createdDateTime, observedAt))
-      when lastModifiedDateTime <= observedAt and lastModifiedDateTime > previousWalkAt
-        then lastModifiedDateTime
-      else observedAt
-    end as effectiveFrom
-  from numberedState
-),
-
--- In how many places the record stands: it is deleted when none is left, not when it moves.
-step as (
-  select requirementId, landedRelease as release, observedAt as steppedAt, 1 as change
-  from moving
-  where isAppearance
-  union all
-  select requirementId, endRelease as release, endedAt as steppedAt, -1 as change
-  from moving
-  where endRelease is not null
-),
-
-releaseStep as (
-  select requirementId, release, max(steppedAt) as steppedAt, sum(change) as change
-  from step
-  group by requirementId, release
-),
-
-presence as (
-  select
-    releaseStep.*,
-    sum(change) over (
-      partition by requirementId order by release rows between unbounded preceding and current row
-    ) as placeCount
-  from releaseStep
-),
-
-event as (
-  select
-    requirementId,
-    effectiveFrom,
-    landedRelease,
-    rowHash,
-    recordKey,
-    false as isDeleted
-  from datedState
-  union all
-  select
-    requirementId,
-    steppedAt as effectiveFrom,
-    release as landedRelease,
-    null as rowHash,
-    null as recordKey,
-    true as isDeleted
-  from presence
-  where placeCount = 0 and change < 0
-),
-
--- Of what holds from the same instant, only the last ever held.
-followed as (
-  select
-    event.*,
-    lead(effectiveFrom) over (
-      partition by requirementId
-      order by effectiveFrom, landedRelease, isDeleted desc, rowHash nulls first
-    ) as nextFrom
-  from event
-),
-
-effective as (select * from followed where nextFrom is null or nextFrom > effectiveFrom),
-
-preceded as (
-  select
-    effective.*,
-    lag(rowHash) over (partition by requirementId order by effectiveFrom) as formerHash,
-    lag(recordKey) over (partition by requirementId order by effectiveFrom) as formerRecordKey,
-    lag(isDeleted) over (partition by requirementId order by effectiveFrom) as wasDeleted
-  from effective
-),
-
-changed as (
-  select
-    requirementId,
-    effectiveFrom,
-    coalesce(rowHash, formerHash) as rowHash,
-    coalesce(recordKey, formerRecordKey) as recordKey,
-    isDeleted
-  from preceded
-  where case
-    when isDeleted then not wasDeleted
-    else wasDeleted is null or wasDeleted or rowHash <> formerHash
-  end
-),
-
-movingVersion as (
-  select
-    changed.*,
-    lead(effectiveFrom) over (partition by requirementId order by effectiveFrom) as nextFrom,
-    row_number() over (partition by requirementId order by effectiveFrom) as versionSequence,
-    row_number() over (partition by requirementId order by effectiveFrom desc) as recency
-  from changed
-),
-
-version as (
-  select
-    requirementId,
-    effectiveFrom,
-    nextFrom,
-    rowHash,
-    recordKey,
-    versionSequence,
-    recency,
-    isDeleted,
-    versionSequence = 1
-      or lag(nextFrom) over (partition by requirementId order by effectiveFrom) = effectiveFrom as isContiguous
-  from movingVersion
-  union all
-  select
-    requirementId,
-    effectiveFrom,
-    null as nextFrom,
-    rowHash,
-    recordKey,
-    1 as versionSequence,
-    1 as recency,
-    false as isDeleted,
-    true as isContiguous
-  from constant
-),
-
-everyVersion as (
-  select
-    xxhash64('zephyr', 'requirement', version.requirementId, cast(version.effectiveFrom as string)) as requirementVersionKey,
-    xxhash64('zephyr', 'requirement', version.requirementId) as requirementKey,
+    xxhash64('zephyr', 'requirement', change.requirementId, cast(version.effectiveFrom as string)) as requirementVersionKey,
+    xxhash64('zephyr', 'requirement', change.requirementId) as requirementKey,
     xxhash64('zephyr', 'project', change.projectId) as projectKey,
     change.requirementId,
     change.projectId,
@@ -226,10 +36,10 @@ everyVersion as (
     change.lastModifiedDateTime,
     version.versionSequence,
     version.effectiveFrom,
-    version.nextFrom,
+    version.effectiveTo,
     change.runId as sourceRunId,
     version.rowHash,
-    version.recency = 1 as isCurrent,
+    version.isCurrent,
     version.isDeleted,
     version.isContiguous
   from version
@@ -249,40 +59,14 @@ everyVersion as (
     null as requirementType,
     null as createdDateTime,
     null as lastModifiedDateTime,
-    1 as versionSequence,
+    cast(1 as int) as versionSequence,
     arrow_cast(cast('1970-01-01' as date), 'Timestamp(Microsecond, Some("UTC"))') as effectiveFrom,
-    null as nextFrom,
+    arrow_cast(cast('9999-12-31' as date), 'Timestamp(Microsecond, Some("UTC"))') as effectiveTo,
     null as sourceRunId,
     null as rowHash,
     true as isCurrent,
     false as isDeleted,
     true as isContiguous
-),
-
-final as (
-  select
-    requirementVersionKey,
-    requirementKey,
-    projectKey,
-    requirementId,
-    projectId,
-    externalId,
-    requirementName,
-    details,
-    url,
-    priority,
-    requirementType,
-    createdDateTime,
-    lastModifiedDateTime,
-    cast(versionSequence as int) as versionSequence,
-    effectiveFrom,
-    coalesce(nextFrom, arrow_cast(cast('9999-12-31' as date), 'Timestamp(Microsecond, Some("UTC"))')) as effectiveTo,
-    sourceRunId,
-    cast(rowHash as string) as rowHash,
-    isCurrent,
-    isDeleted,
-    isContiguous
-  from everyVersion
 )
 
 select * from final
