@@ -4,6 +4,7 @@ mod describe;
 mod output;
 mod query;
 mod trace;
+mod view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use spectra_common::run::{Outcome, Run};
 use spectra_common::session;
-use spectra_common::view::{View, Wanted};
+
+use view::{View, Wanted};
 
 /// What analyse can do besides a run.
 #[derive(Clone, Debug, Subcommand)]

@@ -78,6 +78,7 @@ fn definition(choice: Choice) -> Definition {
         models: &MODELS,
         references: None,
         controls: Vec::new(),
+        worked_out: None,
         files: Some(FilesForPeople { paths, choice: text, make }),
     }
 }

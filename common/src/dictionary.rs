@@ -1,16 +1,10 @@
 //! The data dictionary: what every table and column of the lake means, and what it is made of.
 //!
-//! It is made from the models by [`generate`], committed as `docs/dictionary.json` and `docs/dictionary.md`, and compiled
-//! in: a person who asks, the workbook and the report all read the same words.
+//! It is made from the models by `tests/tests/dictionary`, committed as `docs/dictionary.json` and `docs/dictionary.md`, and
+//! compiled in: a person who asks, the workbook, the report and the drift of prepare all read the same words.
 
-pub mod convention;
-pub mod fixed;
-pub mod generate;
-pub mod lineage;
-pub mod markdown;
 pub mod meaning;
 
-use std::collections::{BTreeSet, HashMap};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
@@ -144,54 +138,6 @@ impl Dictionary {
         (table.schema, table.table) = (name.schema.clone(), name.table.clone());
         Some(table)
     }
-
-    /// Columns nobody has described, as `schema.table.column`.
-    pub fn undocumented(&self) -> Vec<String> {
-        let columns = self.tables.iter().flat_map(|table| table.columns.iter().map(move |column| (table, column)));
-        columns
-            .filter(|(_, column)| column.meaning.is_none())
-            .map(|(table, column)| format!("{}.{}", table.name(), column.name))
-            .collect()
-    }
-
-    /// Every column, of every stage, that comes to change when a field of a resource's payload does: those computed
-    /// from it, from a part of it or from something it is part of, and all that is computed from those.
-    pub fn touched_by(&self, resource: &str, path: &str) -> BTreeSet<String> {
-        let origin = format!("source.{resource}.payload");
-        let mut below: HashMap<&str, Vec<String>> = HashMap::new();
-        let mut waiting: Vec<String> = Vec::new();
-        for table in &self.tables {
-            for column in &table.columns {
-                let name = format!("{}.{}", table.name(), column.name);
-                for from in &column.from {
-                    match from.split_once(":$") {
-                        Some((text, field)) if text == origin && overlap(field.trim_start_matches('.'), path) => {
-                            waiting.push(name.clone());
-                        }
-                        Some(_) => {}
-                        None => below.entry(from).or_default().push(name.clone()),
-                    }
-                }
-            }
-        }
-        let mut touched = BTreeSet::new();
-        while let Some(name) = waiting.pop() {
-            if touched.insert(name.clone()) {
-                waiting.extend(below.get(name.as_str()).into_iter().flatten().cloned());
-            }
-        }
-        touched
-    }
-}
-
-/// Whether one of two paths is the other or a part of it; `[]` after a field says that it is a list.
-fn overlap(left: &str, right: &str) -> bool {
-    let parts = |path: &str| -> Vec<String> {
-        lineage::unrolled(path).split('.').filter(|part| !part.is_empty()).map(|part| part.replace("[]", "")).collect()
-    };
-    let (left, right) = (parts(left), parts(right));
-    // The whole text touches nothing in particular.
-    !left.is_empty() && !right.is_empty() && left.iter().zip(&right).all(|(left, right)| left == right)
 }
 
 #[cfg(test)]
@@ -230,15 +176,6 @@ mod tests {
     #[test]
     fn what_was_compiled_in_can_be_read() {
         assert!(built_in().is_ok());
-    }
-
-    #[test]
-    fn a_field_touches_what_is_computed_from_it_in_every_stage() {
-        let touched = |path| small().touched_by("dimCycle", path).into_iter().collect::<Vec<_>>();
-        assert_eq!(touched("name"), ["clean.dimCycle.cycleName", "prepare.dimCycle.cycleName"]);
-        assert_eq!(touched("cyclePhases"), ["prepare.dimCycle.phaseName"]);
-        assert_eq!(touched("cyclePhases[].name"), ["prepare.dimCycle.phaseName"]);
-        assert!(touched("build").is_empty());
     }
 
     #[test]

@@ -1,12 +1,9 @@
-//! What models need and plain SQL lacks: functions of Spark, under their Spark names and with Spark's results, and two
-//! that look at JSON without knowing its shape, [`json_fields`] and [`json_breaks`].
+//! What models need and plain SQL lacks: functions of Spark, under their Spark names and with Spark's results.
 //!
 //! `from_json` is ours ([`from_json`]); `from_utc_timestamp`, `xxhash64`, `date_diff`, `date_add` and `date_sub`
 //! come from DataFusion's own Spark crate.
 
 pub mod from_json;
-pub mod json_breaks;
-pub mod json_fields;
 
 use datafusion::prelude::SessionContext;
 use datafusion_spark::function::{datetime, hash};
@@ -14,8 +11,6 @@ use datafusion_spark::function::{datetime, hash};
 /// Adds the functions to a session.
 pub fn register(context: &SessionContext) {
     context.register_udf(from_json::from_json());
-    context.register_udf(json_breaks::json_breaks());
-    context.register_udaf(json_fields::json_fields());
     for function in [
         datetime::from_utc_timestamp(),
         datetime::date_diff(),

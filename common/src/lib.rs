@@ -10,7 +10,6 @@
 //! - [`stage`]: runs the models of one stage and publishes their tables
 //! - [`run`]: one execution of one stage, recorded from its start, whatever its end
 //! - [`dictionary`]: what every table and column means
-//! - [`view`]: a look at the lake as of one release
 //!
 //! and when needed: [`session`] (the SQL engine), [`functions`] (what SQL lacks), [`staging`] (files written
 //! but not committed), [`schema`] (which types a table may have), [`failure`] (errors with an exit code),
@@ -30,4 +29,3 @@ pub mod session;
 pub mod settings;
 pub mod stage;
 pub mod staging;
-pub mod view;

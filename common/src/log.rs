@@ -20,6 +20,9 @@ use crate::lake::Lake;
 use crate::schema::TableSchema;
 use crate::staging::{self, Staged};
 
+/// The tables, without their schema.
+pub const TABLES: [&str; 4] = ["run", "table", "expectation", "slice"];
+
 /// A row of `log.run`: a run started, ended, or published a release.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -71,6 +71,20 @@ fn check_type(field: &Field) -> Result<()> {
     }
 }
 
+/// The name models use for a type.
+pub fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Int64 => "bigint".to_owned(),
+        DataType::Int32 => "int".to_owned(),
+        DataType::Float64 => "double".to_owned(),
+        DataType::Boolean => "boolean".to_owned(),
+        DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => "string".to_owned(),
+        DataType::Date32 => "date".to_owned(),
+        DataType::Timestamp(..) => "timestamp".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,10 @@
 
 mod build;
 mod inputs;
-pub mod landed;
+mod worked_out;
+
+pub use inputs::ReferenceFile;
+pub use worked_out::{MakeWorkedOut, Pinned, WorkedOut};
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -28,7 +31,7 @@ use crate::run::{self, Outcome, Run, TableOutcome, Work};
 use crate::session;
 use crate::settings::SharedArgs;
 use crate::staging::Staged;
-use inputs::{Inputs, ReferenceFile};
+use inputs::Inputs;
 
 /// Everything that makes a stage of models.
 #[derive(Clone)]
@@ -43,6 +46,8 @@ pub struct Definition {
     pub references: Option<&'static Dir<'static>>,
     /// Controls that the command line sets in place of their lines in the reference table `controls`.
     pub controls: Vec<(&'static str, String)>,
+    /// Tables it works out itself; none for most.
+    pub worked_out: Option<MakeWorkedOut>,
     /// Files for people that are made out of the tables, before these are published.
     pub files: Option<FilesForPeople>,
 }

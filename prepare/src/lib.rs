@@ -4,6 +4,9 @@
 //! Almost everything it does is a model in `prepare/models`, run by [`spectra_common::stage`].
 
 mod contract;
+mod json_breaks;
+mod json_fields;
+pub mod landed;
 
 use std::process::ExitCode;
 
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
             models: &MODELS,
             references: Some(&REFERENCES),
             controls: arguments.drift.iter().map(|mode| ("driftMode", mode.word().to_owned())).collect(),
+            worked_out: Some(landed::work_out),
             files: has_contract.then(contract::files),
         };
         stage::ready(definition, &arguments.shared)

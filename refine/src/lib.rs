@@ -33,6 +33,7 @@ pub fn main() -> ExitCode {
         models: &MODELS,
         references: None,
         controls: Vec::new(),
+        worked_out: None,
         files: None,
     })
 }

@@ -4,11 +4,12 @@ use anyhow::Result;
 use datafusion::common::TableReference;
 use datafusion::prelude::SessionContext;
 use serde_json::{Value, json};
-use spectra_common::dictionary::{self, Table, generate};
+use spectra_common::dictionary::{self, Table};
 use spectra_common::failure::{Exit, failure};
 use spectra_common::model::TableName;
-use spectra_common::view::View;
+use spectra_common::schema::type_name;
 
+use super::view::View;
 use super::{Format, output};
 
 /// All tables.
@@ -65,7 +66,7 @@ pub async fn columns(view: &View, context: &SessionContext, table: &str, format:
     let mut rows = Vec::new();
     let mut values = Vec::new();
     for field in provider.schema().fields() {
-        let kind = generate::kind(field.data_type());
+        let kind = type_name(field.data_type());
         let column = known.column(field.name()).cloned().unwrap_or_default();
         let is_key = known.key.contains(field.name());
         values.push(json!({

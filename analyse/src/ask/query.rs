@@ -10,8 +10,8 @@ use datafusion::sql::sqlparser::ast;
 use spectra_common::failure::{Exit, failure};
 use spectra_common::model::TableName;
 use spectra_common::session;
-use spectra_common::view::View;
 
+use super::view::View;
 use super::{Format, output};
 
 /// A table of a query: its schema, if it is named with one, and its name.

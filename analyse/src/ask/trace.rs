@@ -10,8 +10,8 @@ use spectra_common::dictionary;
 use spectra_common::failure::{Exit, failure};
 use spectra_common::log;
 use spectra_common::model::TableName;
-use spectra_common::view::View;
 
+use super::view::View;
 use super::{Format, output};
 
 type Row = Map<String, Value>;

@@ -9,8 +9,9 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use datafusion::arrow::record_batch::RecordBatch;
 use jiff::civil::Date;
-use spectra_common::dictionary::{self, generate, meaning};
+use spectra_common::dictionary::{self, meaning};
 use spectra_common::model::{Model, TableName};
+use spectra_common::schema::type_name;
 
 use super::archive::{Part, archive};
 use super::cell::escape;
@@ -95,7 +96,7 @@ impl Workbook {
             self.columns.push(vec![
                 model.table.clone(),
                 field.name().clone(),
-                generate::kind(field.data_type()),
+                type_name(field.data_type()),
                 meaning.or_else(|| column?.meaning.clone()).unwrap_or_default(),
                 column.map(|column| column.from.join(", ")).unwrap_or_default(),
             ]);

@@ -57,7 +57,10 @@ impl ScalarUDFImpl for FromJson {
 }
 
 /// Each row's JSON as `wanted`, NULL where the row does not fit.
-pub(super) fn decode(text: &StringArray, wanted: &DataType) -> Result<ArrayRef> {
+///
+/// # Errors
+/// When no JSON can be of that type.
+pub fn decode(text: &StringArray, wanted: &DataType) -> Result<ArrayRef> {
     // Whole numbers are first read as text: the JSON reader would cut 1.7 down to 1 without a word.
     let loose = Arc::new(Schema::new(vec![Field::new("value", whole_numbers_as_text(wanted), true)]));
     let reader = || ReaderBuilder::new(loose.clone()).with_coerce_primitive(true).with_batch_size(text.len().max(1));

@@ -17,8 +17,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::landed::{self, Landed};
-use super::{Definition, hex};
+use super::{Definition, Pinned, WorkedOut, hex};
 use crate::failure::{Exit, Failure, failure};
 use crate::model::{Model, TableName};
 use crate::release::{History, TableState};
@@ -31,9 +30,6 @@ const CARRIED: [&str; 4] = ["slice", "completeness", "schema", "drift"];
 
 /// What releases from before they said so carried.
 const CARRIED_BEFORE: [&str; 3] = ["statusMap", "holidays", "controls"];
-
-/// Tables a stage writes about itself.
-const LOGS: [&str; 4] = ["run", "table", "expectation", "slice"];
 
 /// A reference table as a file.
 pub struct ReferenceFile {
@@ -107,7 +103,7 @@ pub struct Inputs {
     pub time_zone: String,
     tables: BTreeMap<TableName, TableState>,
     references: BTreeMap<String, ReferenceFile>,
-    landed: Option<Landed>,
+    worked_out: Option<Arc<dyn WorkedOut>>,
 }
 
 impl Inputs {
@@ -145,8 +141,8 @@ impl Inputs {
         };
         let references: BTreeMap<String, ReferenceFile> =
             references.into_iter().map(|file| (file.name.clone(), file)).collect();
-        let landed =
-            if stage.upstream == "source" { Some(landed(history, stage, &tables, &references)?) } else { None };
+        let pinned = Pinned { history, tables: &tables, references: &references };
+        let worked_out = stage.worked_out.map(|make| make(&pinned)).transpose()?;
         let inputs = Self {
             stage: stage.name,
             releases,
@@ -154,7 +150,7 @@ impl Inputs {
             time_zone: run.settings.time_zone.clone(),
             tables,
             references,
-            landed,
+            worked_out,
         };
         for model in models {
             for name in model.needs() {
@@ -168,8 +164,8 @@ impl Inputs {
         let known = match name.schema.as_str() {
             "run" => *name == setting_table(),
             "reference" => self.references.contains_key(&name.table),
-            "log" => self.stage == "analyse" && LOGS.contains(&name.table.as_str()),
-            landed::SCHEMA => self.landed.is_some() && landed::columns_of(&name.table).is_some(),
+            "log" => self.stage == "analyse" && crate::log::TABLES.contains(&name.table.as_str()),
+            schema if self.worked_out_in(schema).is_some_and(|own| own.has(&name.table)) => true,
             schema if schema == self.stage => models.iter().any(|other| other.table == name.table),
             _ => self.tables.contains_key(name),
         };
@@ -188,30 +184,20 @@ impl Inputs {
     /// What a table's content depends on; the logs are left out, or no run would ever find nothing to do.
     pub fn identity(&self, name: &TableName) -> String {
         if let Some(state) = self.tables.get(name) {
-            let contract = match &self.landed {
-                Some(Landed { contract: Some(_), resources, .. }) if resources.contains_key(&name.table) => {
-                    self.reference_identity("contract")
-                }
-                _ => String::new(),
-            };
-            return format!("version {}{contract}", state.version);
+            let narrowed = self.worked_out.as_ref().map(|own| own.identity_of_input(name)).unwrap_or_default();
+            return format!("version {}{narrowed}", state.version);
         }
-        if let (landed::SCHEMA, Some(landed)) = (name.schema.as_str(), &self.landed) {
-            let contract = landed.contract.as_ref().map(|_| self.reference_identity("contract")).unwrap_or_default();
-            return match name.table.as_str() {
-                "lineage" => hex(&Sha256::digest(crate::dictionary::JSON)),
-                "field" => landed.identity(),
-                _ => format!("{} {contract}", landed.identity()),
-            };
+        if let Some(own) = self.worked_out_in(&name.schema) {
+            return own.identity(&name.table);
         }
         match self.references.get(&name.table) {
-            Some(file) if name.schema == "reference" => hex(&Sha256::digest(&file.content)),
+            Some(file) if name.schema == "reference" => file.identity(),
             _ => String::new(),
         }
     }
 
-    fn reference_identity(&self, name: &str) -> String {
-        self.references.get(name).map(|file| hex(&Sha256::digest(&file.content))).unwrap_or_default()
+    fn worked_out_in(&self, schema: &str) -> Option<&dyn WorkedOut> {
+        self.worked_out.as_deref().filter(|own| own.schema() == schema)
     }
 
     /// Makes the given tables readable; the stage's own are already.
@@ -230,16 +216,16 @@ impl Inputs {
                     let file = self.references.get(table).with_context(|| format!("reference {table} has gone"))?;
                     session::register(context, schema, table, Arc::new(read_csv(file)?))?;
                 }
-                landed::SCHEMA => {
-                    let landed = self.landed.as_ref().context("only prepare may read what was landed")?;
-                    session::register(context, schema, table, Arc::new(landed.table(run, table).await?))?;
-                }
                 "log" => {
                     let columns = crate::log::columns(table)?;
                     let delta = run.lake.open_or_create(schema, table, &columns.delta).await?;
                     session::register_delta(context, schema, table, &delta).await?;
                 }
                 _ => {
+                    if let Some(own) = self.worked_out_in(schema) {
+                        session::register(context, schema, table, Arc::new(own.table(run, table).await?))?;
+                        continue;
+                    }
                     let version = self.tables.get(name).map(|state| state.version);
                     let delta = run.lake.open(schema, table, version).await?.ok_or_else(|| {
                         failure(
@@ -249,8 +235,8 @@ impl Inputs {
                         )
                     })?;
                     session::register_delta(context, schema, table, &delta).await?;
-                    if let ("source", Some(landed)) = (schema, &self.landed) {
-                        landed.hide_drifted(context, table).await?;
+                    if let Some(own) = &self.worked_out {
+                        own.narrow(context, name).await?;
                     }
                 }
             }
@@ -279,34 +265,6 @@ fn walk_date(run: &Run, history: &History, release: i64) -> Result<Option<Date>>
     Ok(history.walked_at(release).map(|walked| walked.to_zoned(zone).date()))
 }
 
-/// What is known of the records this stage reads.
-fn landed(
-    history: &History,
-    stage: &Definition,
-    tables: &BTreeMap<TableName, TableState>,
-    references: &BTreeMap<String, ReferenceFile>,
-) -> Result<Landed> {
-    let resources = tables
-        .iter()
-        .filter(|(name, _)| name.schema == "source" && name.table != "slice")
-        .map(|(name, state)| (name.table.clone(), state.clone()))
-        .collect();
-    let observed = history
-        .newest(stage.name)
-        .and_then(|last| last.tables.get(&format!("{}.fieldObservation", stage.name)))
-        .cloned();
-    let mode = references.get("controls").map(|file| file.control(DRIFT_MODE)).transpose()?.flatten();
-    let contract = references
-        .get("contract")
-        .filter(|_| mode.as_deref() == Some("quarantine"))
-        .map(landed::clauses)
-        .transpose()?;
-    Ok(Landed { resources, observed, contract })
-}
-
-/// The control that says what becomes of records that are not as the contract says.
-const DRIFT_MODE: &str = "driftMode";
-
 #[derive(Deserialize)]
 struct Control {
     name: Option<String>,
@@ -332,8 +290,16 @@ impl ReferenceFile {
         Ok(Arc::new(Schema::new(guessed.fields().iter().map(text).collect::<Vec<_>>())))
     }
 
+    /// What tells its content from any other.
+    pub fn identity(&self) -> String {
+        hex(&Sha256::digest(&self.content))
+    }
+
     /// The value of a line of the controls.
-    fn control(&self, name: &str) -> Result<Option<String>> {
+    ///
+    /// # Errors
+    /// As [`Self::batches`].
+    pub fn control(&self, name: &str) -> Result<Option<String>> {
         let controls: Vec<Control> = crate::log::rows(&self.batches()?)?;
         let found = controls.into_iter().find(|control| control.name.as_deref().map(str::trim) == Some(name));
         Ok(found.and_then(|control| control.value).map(|value| value.trim().to_owned()))

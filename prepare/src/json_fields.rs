@@ -18,7 +18,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Sign
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::from_json::decode;
+use spectra_common::functions::from_json::decode;
 
 /// Members of an object beyond this many different names are those of a map.
 const MOST_MEMBERS: usize = 256;

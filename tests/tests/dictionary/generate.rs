@@ -8,11 +8,13 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 
-use super::{Column, Dictionary, Pointer, Rule, Table, convention, fixed, lineage, meaning};
-use crate::model::{self, Model, Otherwise, TableName};
-use crate::schema::TableSchema;
-use crate::stage::landed;
-use crate::{log, session};
+use spectra_common::dictionary::{Column, Dictionary, Pointer, Rule, Table, meaning};
+use spectra_common::model::{self, Model, Otherwise, TableName};
+use spectra_common::schema::{TableSchema, type_name};
+use spectra_common::{log, session};
+use spectra_prepare::landed;
+
+use super::{convention, fixed, lineage};
 
 /// Everything the models of all stages are about.
 pub struct Everything {
@@ -27,7 +29,7 @@ pub struct Everything {
 /// Makes the dictionary.
 ///
 /// # Errors
-/// [`crate::failure::Exit::Configuration`] when a model cannot be planned; the message names it.
+/// When a model cannot be planned; the message names it.
 pub async fn dictionary(everything: Everything) -> Result<Dictionary> {
     let context = session::new(256 << 20, 1)?;
     let mut dictionary = Dictionary::default();
@@ -44,11 +46,11 @@ pub async fn dictionary(everything: Everything) -> Result<Dictionary> {
     register(&context, "run", "setting", &Arc::new(setting))?;
     for table in ["field", "lineage", "driftedRecord"] {
         if let Some(columns) = landed::columns_of(table) {
-            register(&context, "landed", table, &columns)?;
+            register(&context, landed::SCHEMA, table, &columns)?;
         }
     }
     let mut logs = Vec::new();
-    for table in fixed::LOGS {
+    for table in log::TABLES {
         let columns = log::columns(table)?.arrow;
         register(&context, "log", table, &columns)?;
         logs.push(fixed::log(table, &columns));
@@ -125,7 +127,7 @@ fn describe(stage: &str, model: &Model, columns: &SchemaRef, origins: &[BTreeSet
             let name = field.name();
             Column {
                 name: name.clone(),
-                kind: kind(field.data_type()),
+                kind: type_name(field.data_type()),
                 meaning: words.columns.remove(name),
                 from: from.iter().map(ToString::to_string).collect(),
             }
@@ -153,19 +155,5 @@ fn otherwise(otherwise: Otherwise) -> &'static str {
         Otherwise::Warn => "warn",
         Otherwise::Quarantine => "quarantine",
         Otherwise::Fail => "fail",
-    }
-}
-
-/// The name models use for a type.
-pub fn kind(data_type: &DataType) -> String {
-    match data_type {
-        DataType::Int64 => "bigint".to_owned(),
-        DataType::Int32 => "int".to_owned(),
-        DataType::Float64 => "double".to_owned(),
-        DataType::Boolean => "boolean".to_owned(),
-        DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => "string".to_owned(),
-        DataType::Date32 => "date".to_owned(),
-        DataType::Timestamp(..) => "timestamp".to_owned(),
-        other => other.to_string(),
     }
 }

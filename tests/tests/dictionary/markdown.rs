@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Dictionary, Table};
+use spectra_common::dictionary::{Dictionary, Table};
 
 /// Origins of a column a page names; the rest is in the JSON.
 const MOST_ORIGINS: usize = 8;

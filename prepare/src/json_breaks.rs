@@ -14,7 +14,7 @@ use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::json_fields::{RECORD, member_path};
+use crate::json_fields::{RECORD, member_path};
 
 /// The function, ready to register.
 pub fn json_breaks() -> ScalarUDF {

@@ -6,12 +6,11 @@ use std::str::FromStr;
 use anyhow::Result;
 use datafusion::prelude::SessionContext;
 
-use crate::dictionary::fixed::LOGS;
-use crate::failure::{Exit, failure};
-use crate::lake::Lake;
-use crate::model::TableName;
-use crate::release::{History, Release};
-use crate::{log, session};
+use spectra_common::failure::{Exit, failure};
+use spectra_common::lake::Lake;
+use spectra_common::model::TableName;
+use spectra_common::release::{History, Release};
+use spectra_common::{log, session};
 
 /// The stages in order.
 pub const STAGES: [&str; 6] = ["source", "prepare", "clean", "transform", "refine", "analyse"];
@@ -88,7 +87,7 @@ impl View {
         for release in self.pinned() {
             tables.extend(release.tables.keys().filter_map(|name| TableName::parse(name)));
         }
-        tables.extend(LOGS.map(|table| TableName { schema: "log".to_owned(), table: table.to_owned() }));
+        tables.extend(log::TABLES.map(|table| TableName { schema: "log".to_owned(), table: table.to_owned() }));
         tables
     }
 

@@ -1,6 +1,6 @@
 //! What the house's rules for names say of a column by themselves, where nobody said more.
 
-use super::Pointer;
+use spectra_common::dictionary::Pointer;
 
 /// The meaning of a column, as far as its name says it.
 pub fn meaning(name: &str, key: &[String], references: &[Pointer]) -> Option<String> {

@@ -15,15 +15,17 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use spectra_common::model::TableName;
+use spectra_common::release::TableState;
+use spectra_common::run::Run;
+use spectra_common::stage::{Pinned, ReferenceFile, WorkedOut};
+use spectra_common::{dictionary, log, session};
 
-use super::inputs::ReferenceFile;
-use crate::dictionary;
-use crate::functions::json_fields;
-use crate::log;
-use crate::release::TableState;
-use crate::run::Run;
-use crate::session;
+use crate::{json_breaks, json_fields};
 
 /// The schema under which models read these tables.
 pub const SCHEMA: &str = "landed";
@@ -62,13 +64,42 @@ pub fn columns_of(table: &str) -> Option<SchemaRef> {
 }
 
 /// What the tables are made of.
-pub struct Landed {
+struct Landed {
     /// The tables of records, pinned.
-    pub resources: BTreeMap<String, TableState>,
+    resources: BTreeMap<String, TableState>,
     /// What the last release of this stage knows of them.
-    pub observed: Option<TableState>,
+    observed: Option<TableState>,
     /// The contract, where records that break it are to be set aside.
-    pub contract: Option<Vec<(String, String, String)>>,
+    contract: Option<Contract>,
+}
+
+struct Contract {
+    /// What tells it from any other.
+    identity: String,
+    /// Resource, path and types of every line.
+    clauses: Vec<(String, String, String)>,
+}
+
+/// The control that says what becomes of records that are not as the contract says.
+const DRIFT_MODE: &str = "driftMode";
+
+/// What is known of the records this stage reads.
+///
+/// # Errors
+/// [`spectra_common::failure::Exit::Configuration`] when controls or contract cannot be read.
+pub fn work_out(pinned: &Pinned<'_>) -> Result<Arc<dyn WorkedOut>> {
+    let resources = pinned
+        .tables
+        .iter()
+        .filter(|(name, _)| name.schema == "source" && name.table != "slice")
+        .map(|(name, state)| (name.table.clone(), state.clone()))
+        .collect();
+    let observed =
+        pinned.history.newest("prepare").and_then(|last| last.tables.get("prepare.fieldObservation")).cloned();
+    let mode = pinned.references.get("controls").map(|file| file.control(DRIFT_MODE)).transpose()?.flatten();
+    let contract = pinned.references.get("contract").filter(|_| mode.as_deref() == Some("quarantine"));
+    let contract = contract.map(Contract::read).transpose()?;
+    Ok(Arc::new(Landed { resources, observed, contract }))
 }
 
 /// A path the contract knows: what its values may be.
@@ -96,18 +127,65 @@ struct Touched {
     touched_columns: String,
 }
 
-/// Resource, path and types of every line of the contract.
-///
-/// # Errors
-/// [`crate::failure::Exit::Configuration`] when it cannot be read.
-pub fn clauses(contract: &ReferenceFile) -> Result<Vec<(String, String, String)>> {
-    let clauses: Vec<Clause> = log::rows(&contract.batches()?)?;
-    Ok(clauses.into_iter().filter_map(|clause| Some((clause.resource?, clause.path?, clause.types?))).collect())
+impl Contract {
+    fn read(file: &ReferenceFile) -> Result<Self> {
+        let clauses: Vec<Clause> = log::rows(&file.batches()?)?;
+        let clauses =
+            clauses.into_iter().filter_map(|clause| Some((clause.resource?, clause.path?, clause.types?))).collect();
+        Ok(Self { identity: file.identity(), clauses })
+    }
+
+    /// The call that says which paths of a record break the contract of its resource.
+    fn breaks(&self, resource: &str) -> Result<String> {
+        let clauses: Vec<(&str, &str)> = self
+            .clauses
+            .iter()
+            .filter(|(each, ..)| each == resource)
+            .map(|(_, path, types)| (path.as_str(), types.as_str()))
+            .collect();
+        Ok(format!("json_breaks(payload, '{}')", serde_json::to_string(&clauses)?.replace('\'', "''")))
+    }
+}
+
+impl WorkedOut for Landed {
+    fn schema(&self) -> &'static str {
+        SCHEMA
+    }
+
+    fn has(&self, table: &str) -> bool {
+        columns_of(table).is_some()
+    }
+
+    fn identity(&self, table: &str) -> String {
+        let contract = self.contract.as_ref().map(|contract| contract.identity.as_str()).unwrap_or_default();
+        match table {
+            "lineage" => Sha256::digest(dictionary::JSON).iter().map(|byte| format!("{byte:02x}")).collect(),
+            "field" => self.landings(),
+            _ => format!("{} {contract}", self.landings()),
+        }
+    }
+
+    fn table<'a>(&'a self, run: &'a Run, table: &'a str) -> BoxFuture<'a, Result<MemTable>> {
+        self.work_out(run, table).boxed()
+    }
+
+    fn identity_of_input(&self, name: &TableName) -> String {
+        self.contract_over(name).map(|contract| contract.identity.clone()).unwrap_or_default()
+    }
+
+    fn narrow<'a>(&'a self, context: &'a SessionContext, name: &'a TableName) -> BoxFuture<'a, Result<()>> {
+        self.hide_drifted(context, name).boxed()
+    }
 }
 
 impl Landed {
-    /// What all tables depend on.
-    pub fn identity(&self) -> String {
+    /// The contract that hides records of a table, where it does.
+    fn contract_over(&self, name: &TableName) -> Option<&Contract> {
+        self.contract.as_ref().filter(|_| name.schema == "source" && self.resources.contains_key(&name.table))
+    }
+
+    /// What was landed, by version.
+    fn landings(&self) -> String {
         let mut text = format!("reader {READER}");
         for (resource, state) in &self.resources {
             let _ = write!(text, " {resource} {}", state.version);
@@ -115,11 +193,7 @@ impl Landed {
         text
     }
 
-    /// One of the tables.
-    ///
-    /// # Errors
-    /// When a pinned table cannot be read.
-    pub async fn table(&self, run: &Run, table: &str) -> Result<MemTable> {
+    async fn work_out(&self, run: &Run, table: &str) -> Result<MemTable> {
         let schema = columns_of(table).with_context(|| format!("there is no table {SCHEMA}.{table}"))?;
         let batches = match table {
             "field" => self.fields(run, &schema).await,
@@ -135,6 +209,8 @@ impl Landed {
     async fn open(&self, run: &Run) -> Result<SessionContext> {
         let context = session::new(run.settings.memory, run.settings.thread_count())?;
         session::register_store(&context, &run.lake)?;
+        context.register_udf(json_breaks::json_breaks());
+        context.register_udaf(json_fields::json_fields());
         let mut counts: Vec<String> = Vec::new();
         for (resource, state) in &self.resources {
             let Some(delta) = run.lake.open("source", resource, Some(state.version)).await? else { continue };
@@ -218,7 +294,7 @@ impl Landed {
                      {} as \"brokenPaths\"
                    from source.{resource}
                  ) as r where \"brokenPaths\" is not null order by \"sliceKey\", \"runId\", 4, 5",
-                breaks(contract, resource)?
+                contract.breaks(resource)?
             );
             batches.extend(context.sql(&sql).await?.collect().await?);
         }
@@ -226,27 +302,13 @@ impl Landed {
     }
 
     /// Lets models see only the records of a resource that are as the contract says, where the others are set aside.
-    ///
-    /// # Errors
-    /// When the engine refuses.
-    pub async fn hide_drifted(&self, context: &SessionContext, resource: &str) -> Result<()> {
-        let Some(contract) = self.contract.as_ref().filter(|_| self.resources.contains_key(resource)) else {
-            return Ok(());
-        };
-        let sql = format!("select * from source.{resource} where {} is null", breaks(contract, resource)?);
+    async fn hide_drifted(&self, context: &SessionContext, name: &TableName) -> Result<()> {
+        let Some(contract) = self.contract_over(name) else { return Ok(()) };
+        context.register_udf(json_breaks::json_breaks());
+        let sql = format!("select * from {name} where {} is null", contract.breaks(&name.table)?);
         let seen = context.sql(&sql).await?.into_view();
-        session::register(context, "source", resource, seen)
+        session::register(context, &name.schema, &name.table, seen)
     }
-}
-
-/// The call that says which paths of a record break the contract of its resource.
-fn breaks(contract: &[(String, String, String)], resource: &str) -> Result<String> {
-    let clauses: Vec<(&str, &str)> = contract
-        .iter()
-        .filter(|(each, ..)| each == resource)
-        .map(|(_, path, types)| (path.as_str(), types.as_str()))
-        .collect();
-    Ok(format!("json_breaks(payload, '{}')", serde_json::to_string(&clauses)?.replace('\'', "''")))
 }
 
 /// Of each resource, the runs to read, and of how many records one.

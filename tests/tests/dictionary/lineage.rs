@@ -221,7 +221,7 @@ mod tests {
     use datafusion::datasource::MemTable;
 
     use super::*;
-    use crate::session;
+    use spectra_common::session;
 
     async fn of(sql: &str) -> Vec<String> {
         let context = session::new(64 << 20, 1).unwrap();

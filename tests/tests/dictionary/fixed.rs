@@ -4,11 +4,8 @@ use std::collections::BTreeMap;
 
 use datafusion::arrow::datatypes::SchemaRef;
 
-use super::generate::kind;
-use super::{Column, Table};
-
-/// The tables stages write about themselves.
-pub const LOGS: [&str; 4] = ["run", "table", "expectation", "slice"];
+use spectra_common::dictionary::{Column, Table};
+use spectra_common::schema::type_name;
 
 const RECORD: &[(&str, &str)] = &[
     ("sliceKey", "JSON text of the ids of the slice's ancestors, outermost first; {} at the root"),
@@ -101,7 +98,7 @@ const SLICE: &[(&str, &str)] = &[
 fn table(schema: &str, name: &str, purpose: String, columns: &SchemaRef, words: &[(&str, &str)]) -> Table {
     let column = |field: &std::sync::Arc<datafusion::arrow::datatypes::Field>| Column {
         name: field.name().clone(),
-        kind: kind(field.data_type()),
+        kind: type_name(field.data_type()),
         meaning: words.iter().find(|(name, _)| name == field.name()).map(|(_, meaning)| (*meaning).to_owned()),
         from: Vec::new(),
     };
