@@ -298,14 +298,16 @@ impl State {
         // because we woke late are not, or every request would come a little later than the rate allows.
         let wanted = arrived.max(self.place_freed).max(now.checked_sub(LATENESS).unwrap_or(now));
         let Ready::At(ready) = self.limit.ready(now, self.in_flight) else { return Step::Change };
-        let ready = self.budget.as_ref().map_or(ready, |budget| budget.ready().max(ready));
+        let budgeted = self.budget.as_ref().map_or(ready, Slots::ready);
+        let ready = ready.max(budgeted);
         if ready > now {
             return Step::Until { at: ready, is_for_rate: true };
         }
         if let Some(budget) = &mut self.budget {
             budget.take(wanted);
         }
-        self.limit.take(wanted);
+        // A limit above the budget holds nothing back, so nothing is learned about it.
+        self.limit.take(wanted.max(budgeted));
         self.circuit.sent();
         self.sent.add(now);
         self.in_flight += 1;
