@@ -55,10 +55,6 @@ execution as (select cycleKey, executionDate, durationMs, isExecuted from refine
 
 cycle as (select * from refine.dimCycle where cycleKey <> -1),
 
-testRelease as (select * from refine.dimRelease where releaseKey <> -1 and not isPseudoRelease),
-
-project as (select * from refine.dimProject where projectKey <> -1),
-
 requirement as (select requirementKey, projectKey, isCovered from refine.dimRequirement where requirementKey <> -1),
 
 requirementRelease as (select requirementKey, releaseKey from refine.bridgeRequirementRelease),
@@ -162,7 +158,8 @@ levelTotal as (
     sum(totalTestcases) as totalTestcases,
     sum(burnedTestcases) as burnedTestcases,
     sum(remainingTestcases) as remainingTestcases,
-    sum(plannedRemaining) as plannedRemaining,
+    -- Doubles are rounded, for the order of a sum may touch its last digit.
+    round(sum(plannedRemaining), 9) as plannedRemaining,
     sum(case when plannedRemaining is not null then plannedAdjusted end) as plannedAdjusted,
     sum(remainingTestcases - plannedRemaining) as plannedDelta,
     sum(durationMs) as durationMs,
@@ -173,7 +170,6 @@ levelTotal as (
     max(daysBehindSchedule) as daysBehindSchedule,
     max(case when level = 'cycle' or remainingTestcases > 0 then forecastDate end) as forecastDate,
     sum(case when remainingTestcases > 0 and forecastDate is null then 1 else 0 end) as unforeseenCycles,
-    -- Rounded, for the order of a sum may touch its last digit.
     round(avg(burndownHealthScore), 9) as burndownHealthScore,
     round(avg(burndownHealthScoreOriginal), 9) as burndownHealthScoreOriginal,
     round(avg(cycleHealthScore), 9) as cycleHealthScore,
@@ -202,58 +198,7 @@ requirementTotal as (
   group by level, levelKey
 ),
 
-place as (
-  select
-    'all' as level,
-    cast(0 as bigint) as levelKey,
-    cast(null as bigint) as projectId,
-    cast(null as bigint) as releaseId,
-    cast(null as bigint) as cycleId,
-    cast(null as string) as projectName,
-    cast(null as string) as releaseName,
-    cast(null as string) as cycleName,
-    coalesce(max(case when isStale then 1 else 0 end), 0) = 1 as isStale
-  from project
-  union all
-  select
-    'project' as level,
-    projectKey as levelKey,
-    projectId,
-    null as releaseId,
-    null as cycleId,
-    projectName,
-    null as releaseName,
-    null as cycleName,
-    isStale
-  from project
-  union all
-  select
-    'release' as level,
-    testRelease.releaseKey as levelKey,
-    testRelease.projectId,
-    testRelease.releaseId,
-    null as cycleId,
-    project.projectName,
-    testRelease.releaseName,
-    null as cycleName,
-    testRelease.isStale
-  from testRelease
-  left join project on testRelease.projectKey = project.projectKey
-  union all
-  select
-    'cycle' as level,
-    cycle.cycleKey as levelKey,
-    cycle.projectId,
-    cycle.releaseId,
-    cycle.cycleId,
-    project.projectName,
-    testRelease.releaseName,
-    cycle.cycleName,
-    cycle.isStale
-  from cycle
-  left join testRelease on cycle.releaseKey = testRelease.releaseKey
-  left join project on cycle.projectKey = project.projectKey
-),
+place as (select * from analyse.place where level <> 'phase' and not isPseudoRelease),
 
 everything as (select sum(totalExecutions) as executionCount from cycle),
 

@@ -24,12 +24,6 @@ execution as (
   where isExecuted and executionDate is not null
 ),
 
-project as (select * from refine.dimProject where projectKey <> -1),
-
-testRelease as (select * from refine.dimRelease where releaseKey <> -1),
-
-cycle as (select * from refine.dimCycle where cycleKey <> -1),
-
 setting as (select * from run.setting),
 
 -- Counted once per day and cycle; weeks and levels are sums of that. Counted from a Monday, so every engine agrees on the week.
@@ -104,46 +98,8 @@ running as (
   )
 ),
 
-place as (
-  select
-    'project' as level,
-    projectKey as levelKey,
-    projectId,
-    cast(null as bigint) as releaseId,
-    cast(null as bigint) as cycleId,
-    projectName,
-    cast(null as string) as releaseName,
-    cast(null as string) as cycleName,
-    isStale
-  from project
-  union all
-  select
-    'release' as level,
-    testRelease.releaseKey as levelKey,
-    testRelease.projectId,
-    testRelease.releaseId,
-    null as cycleId,
-    project.projectName,
-    testRelease.releaseName,
-    null as cycleName,
-    testRelease.isStale
-  from testRelease
-  left join project on testRelease.projectKey = project.projectKey
-  union all
-  select
-    'cycle' as level,
-    cycle.cycleKey as levelKey,
-    cycle.projectId,
-    cycle.releaseId,
-    cycle.cycleId,
-    project.projectName,
-    testRelease.releaseName,
-    cycle.cycleName,
-    cycle.isStale
-  from cycle
-  left join testRelease on cycle.releaseKey = testRelease.releaseKey
-  left join project on cycle.projectKey = project.projectKey
-),
+-- Of everything together no list is told.
+place as (select * from analyse.place where level <> 'all'),
 
 final as (
   select

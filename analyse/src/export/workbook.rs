@@ -1,7 +1,7 @@
 //! One Excel workbook: a sheet a table, one that lists the tables and one that explains their columns.
 //!
 //! Written by hand: the library that writes workbooks changes features of crates the query engine is built on, which
-//! builds all of it again, and holds every cell in memory. What is needed here is a dozen elements.
+//! builds all of it again. What is needed here is a dozen elements.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
