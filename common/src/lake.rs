@@ -17,6 +17,19 @@ pub struct Lake {
     root: Url,
 }
 
+/// Refuses the variables that would make the object stores' client trust any server.
+fn check_certificates_are_checked(variables: impl Iterator<Item = String>) -> Result<()> {
+    let mut variables = variables;
+    match variables.find(|name| name.to_ascii_uppercase().ends_with("ALLOW_INVALID_CERTIFICATES")) {
+        None => Ok(()),
+        Some(name) => Err(failure(
+            Exit::Configuration,
+            format!("{name} is set, and certificates are always checked"),
+            format!("unset {name}, and trust the authority of the store's certificate on this machine"),
+        )),
+    }
+}
+
 impl Lake {
     /// The lake at a folder or URL. Touches nothing.
     ///
@@ -41,6 +54,7 @@ impl Lake {
         } else {
             &["file"]
         };
+        check_certificates_are_checked(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()))?;
         if !known.contains(&root.scheme()) {
             return Err(failure(
                 Exit::Configuration,
@@ -236,6 +250,17 @@ mod tests {
     #[test]
     fn a_scheme_nobody_knows_is_refused() {
         assert!(Lake::new("ftp://somewhere/lake").is_err());
+    }
+
+    #[test]
+    fn nothing_makes_the_stores_trust_any_server() {
+        let check = |name: &str| check_certificates_are_checked([name.to_owned()].into_iter());
+        for name in ["AWS_ALLOW_INVALID_CERTIFICATES", "azure_allow_invalid_certificates", "ALLOW_INVALID_CERTIFICATES"]
+        {
+            let error = check(name).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+        assert!(check("AWS_ALLOW_HTTP").is_ok());
     }
 
     #[tokio::test]

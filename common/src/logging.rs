@@ -52,7 +52,7 @@ pub fn start(format: LogFormat) -> Progress {
     let _ = if pretty {
         // The message says in words what the fields say for machines.
         let message_only = debug_fn(|writer, field, value| match field.name() {
-            "message" => write!(writer, "{value:?}"),
+            "message" => writer.write_str(&harmless(&format!("{value:?}"))),
             _ => Ok(()),
         });
         builder.with_target(false).with_ansi(watched).without_time().fmt_fields(message_only).try_init()
@@ -60,6 +60,15 @@ pub fn start(format: LogFormat) -> Progress {
         builder.json().flatten_event(true).with_target(false).with_span_list(false).try_init()
     };
     progress
+}
+
+/// A message without what would steer a terminal: there may be names in it that anybody could type.
+fn harmless(message: &str) -> String {
+    let steers = |letter: char| {
+        (letter.is_control() && !matches!(letter, '\n' | '\t'))
+            || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    message.chars().map(|letter| if steers(letter) { '\u{fffd}' } else { letter }).collect()
 }
 
 /// Writes log lines above the bars instead of through them.
@@ -82,5 +91,16 @@ impl MakeWriter<'_> for BesideBars {
 
     fn make_writer(&self) -> Self {
         self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_does_not_steer_a_terminal() {
+        assert_eq!(harmless("é\n\ta"), "é\n\ta");
+        assert_eq!(harmless("\u{1b}[31m\u{0}\r\u{202e}"), "\u{fffd}[31m\u{fffd}\u{fffd}\u{fffd}");
     }
 }

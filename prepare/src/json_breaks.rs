@@ -61,12 +61,15 @@ pub(crate) fn breaks(allowed: &HashMap<&str, &str>, payload: &str) -> Option<Str
     let mut broken = Vec::new();
     let mut reader = serde_json::Deserializer::from_str(payload);
     let look = Look { allowed, path: RECORD, broken: &mut broken };
-    if look.deserialize(&mut reader).is_err() {
-        broken.push(RECORD.to_owned());
+    if look.deserialize(&mut reader).is_err() && broken.first().is_none_or(|first| first != RECORD) {
+        broken.insert(0, RECORD.to_owned());
     }
     broken.dedup();
     (!broken.is_empty()).then(|| broken.join(", "))
 }
+
+/// So many paths are named at most: a record may have any number that nobody has ever seen.
+const MOST_NAMED: usize = 100;
 
 /// Compares a value, and all that is in it, with what is allowed at its path.
 struct Look<'look> {
@@ -80,7 +83,7 @@ impl Look<'_> {
         let fits = self.allowed.get(self.path).is_some_and(|types| {
             types.split('|').any(|allowed| allowed == kind || (allowed == "decimal" && kind == "integer"))
         });
-        if !fits && !self.broken.iter().any(|known| known == self.path) {
+        if !fits && self.broken.len() < MOST_NAMED && !self.broken.iter().any(|known| known == self.path) {
             self.broken.push(self.path.to_owned());
         }
         fits
@@ -194,5 +197,22 @@ mod tests {
         assert_eq!(broken(payload).as_deref(), Some("id, new, tags[], owner, fields.*"));
         assert_eq!(broken("nonsense").as_deref(), Some("$"));
         assert_eq!(broken("[]").as_deref(), Some("$"));
+    }
+
+    #[test]
+    fn a_wicked_record_breaks_and_costs_little() {
+        let deep = |open: &str, close: &str| format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
+        assert_eq!(broken(&format!(r#"{{"new":{}}}"#, deep("[", "]"))).as_deref(), Some("new"));
+        // A tree is followed as deep as anything is read, and a deeper one cannot be read.
+        let tree = format!(r#"{{"kids":{}}}"#, deep(r#"[{"kids":"#, "}]"));
+        assert!(broken(&tree).is_some_and(|paths| paths.starts_with('$')));
+        for payload in [r#"{"id":1e400}"#, r#"{"tags":["\ud800"]}"#, "{\"tags\":[\"\u{1}\"]}"] {
+            assert_eq!(broken(payload).as_deref(), Some("$"), "{payload}");
+        }
+        assert_eq!(broken(r#"{"id":123456789012345678901}"#).as_deref(), Some("id"), "no longer a whole number");
+        assert_eq!(broken(r#"{"id":"1","id":1}"#).as_deref(), Some("id"), "each of two is looked at");
+        let members: Vec<String> = (0..100_000).map(|at| format!(r#""n{at}":1"#)).collect();
+        let named = broken(&format!("{{{}}}", members.join(","))).unwrap_or_default();
+        assert_eq!(named.split(", ").count(), MOST_NAMED);
     }
 }

@@ -4,8 +4,10 @@
 //! of its member `a` is `a`; the member `b` of that is `a.b`, the elements of a list are `…[]`, and the members of an
 //! object that is used as a map, with more different names than a record has fields, are `….*` together. A list in an
 //! element of a list of the same name is that list again. Names that are not words are quoted.
-//! Values are kept where they are few and short, because a new one in such a place is worth a word.
+//! Values are kept where they are few and short, because a new one in such a place is worth a word. Of two members of one
+//! name in one object the first is counted.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -22,6 +24,12 @@ use spectra_common::functions::from_json::decode;
 
 /// Members of an object beyond this many different names are those of a map.
 const MOST_MEMBERS: usize = 256;
+
+/// Places that are told apart in the records of a group; of more than these nothing is told.
+const MOST_PLACES: usize = 20_000;
+
+/// A longer name, in bytes, is one of a map.
+const LONGEST_NAME: usize = 256;
 
 /// Objects and lists deeper than this are counted and not entered.
 const DEEPEST: u8 = 32;
@@ -113,24 +121,33 @@ impl Node {
         self.null + self.text + self.integer + self.decimal + self.boolean + self.object + self.array
     }
 
-    /// The member of this name; records of a kind name theirs in the same order, so the next one is looked at first.
-    fn member(&mut self, name: &str) -> Option<&mut Self> {
+    /// Where the member of this name is; records of a kind name theirs in the same order, so the next one is looked at
+    /// first. None where it is new and there is no room for more.
+    fn member(&mut self, name: &str, room: &Cell<usize>) -> Option<usize> {
         let count = self.members.len();
         let likely = self.next;
         let found = (likely..count).chain(0..likely.min(count)).find(|at| self.members[*at].0 == name);
         let at = match found {
             Some(at) => at,
             None => {
-                self.is_map |= count >= MOST_MEMBERS;
+                self.is_map |= count >= MOST_MEMBERS || name.len() > LONGEST_NAME;
                 let name = if self.is_map { "*" } else { name };
-                self.members.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
-                    self.members.push((name.to_owned(), Self::default()));
-                    count
-                })
+                match self.members.iter().position(|(known, _)| known == name) {
+                    Some(at) => at,
+                    None => {
+                        room.set(room.get().checked_sub(1)?);
+                        self.members.push((name.to_owned(), Self::default()));
+                        count
+                    }
+                }
             }
         };
         self.next = at + 1;
-        self.members.get_mut(at).map(|(_, node)| node)
+        Some(at)
+    }
+
+    fn is_map_at(&self, at: usize) -> bool {
+        self.members.get(at).is_some_and(|(name, _)| name == "*")
     }
 
     fn keep(&mut self, value: &str) {
@@ -149,7 +166,7 @@ impl Node {
         }
     }
 
-    fn merge(&mut self, other: Self) {
+    fn merge(&mut self, other: Self, room: &Cell<usize>) {
         self.null += other.null;
         self.text += other.text;
         self.integer += other.integer;
@@ -164,12 +181,12 @@ impl Node {
         other.values.iter().for_each(|value| self.keep(value));
         self.is_map |= other.is_map;
         for (name, node) in other.members {
-            if let Some(member) = self.member(&name) {
-                member.merge(node);
+            if let Some((_, member)) = self.member(&name, room).and_then(|at| self.members.get_mut(at)) {
+                member.merge(node, room);
             }
         }
         if let Some(element) = other.element {
-            self.element.get_or_insert_default().merge(*element);
+            self.element.get_or_insert_default().merge(*element, room);
         }
     }
 
@@ -182,7 +199,7 @@ impl Node {
                 return if folded { element.object } else { 0 };
             };
             let (_, below) = element.members.swap_remove(at);
-            self.merge(below);
+            self.merge(below, &Cell::new(usize::MAX));
             folded = true;
         }
     }
@@ -190,7 +207,9 @@ impl Node {
     fn list(mut self, path: String, parent: Option<&str>, parents: i64, found: &mut Vec<Found>) {
         if self.is_map {
             let mut whole = Self::default();
-            std::mem::take(&mut self.members).into_iter().for_each(|(_, node)| whole.merge(node));
+            std::mem::take(&mut self.members)
+                .into_iter()
+                .for_each(|(_, node)| whole.merge(node, &Cell::new(usize::MAX)));
             self.members = vec![("*".to_owned(), whole)];
         }
         self.values.sort();
@@ -212,7 +231,9 @@ impl Node {
         self.members.sort_by(|(left, _), (right, _)| left.cmp(right));
         for (name, mut node) in self.members {
             let levels = node.fold(&name);
-            node.list(member_path(&path, &name), Some(&path), self.object + levels, found);
+            // An object has any number of the members of a map, as a list has of elements.
+            let parents = if name == "*" { node.present().max(self.object) } else { self.object + levels };
+            node.list(member_path(&path, &name), Some(&path), parents, found);
         }
         // An empty list has no elements to tell of.
         if let Some(element) = self.element.filter(|element| element.present() > 0) {
@@ -258,10 +279,18 @@ struct Found {
 }
 
 /// Everything seen in one group.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Profile {
     root: Node,
     count: i64,
+    /// How many more places are told apart.
+    room: usize,
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self { root: Node::default(), count: 0, room: MOST_PLACES }
+    }
 }
 
 impl Profile {
@@ -269,7 +298,9 @@ impl Profile {
         self.count += 1;
         let mut reader = serde_json::Deserializer::from_str(payload);
         // What cannot be read to its end has told what it had; the count of the records shows that it is missing.
-        let _ = Look { node: &mut self.root, depth: 0 }.deserialize(&mut reader);
+        let room = Cell::new(self.room);
+        let _ = Look { node: &mut self.root, room: &room, depth: 0 }.deserialize(&mut reader);
+        self.room = room.get();
     }
 }
 
@@ -284,7 +315,9 @@ impl Accumulator for Profile {
         for state in states[0].as_string::<i32>().iter().flatten() {
             let (count, root): (i64, Node) = serde_json::from_str(state).map_err(foreign)?;
             self.count += count;
-            self.root.merge(root);
+            let room = Cell::new(self.room);
+            self.root.merge(root, &room);
+            self.room = room.get();
         }
         Ok(())
     }
@@ -314,6 +347,7 @@ fn foreign(error: serde_json::Error) -> DataFusionError {
 /// Counts a value, and all that is in it, at a node.
 struct Look<'node> {
     node: &'node mut Node,
+    room: &'node Cell<usize>,
     depth: u8,
 }
 
@@ -376,7 +410,8 @@ impl<'text> Visitor<'text> for Look<'_> {
             return Ok(());
         }
         let node = self.node.element.get_or_insert_default();
-        while elements.next_element_seed(Look { node, depth: self.depth + 1 })?.is_some() {}
+        let (room, depth) = (self.room, self.depth + 1);
+        while elements.next_element_seed(Look { node, room, depth })?.is_some() {}
         Ok(())
     }
 
@@ -387,9 +422,16 @@ impl<'text> Visitor<'text> for Look<'_> {
             while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
             return Ok(());
         }
-        while let Some(member) = members.next_key_seed(Member(&mut *self.node))? {
+        let (room, depth) = (self.room, self.depth + 1);
+        let mut counted = [false; MOST_MEMBERS];
+        while let Some(at) = members.next_key_seed(Member(&mut *self.node, room))? {
+            let is_new = at.is_some_and(|at| {
+                let seen = counted.get_mut(at).map(|seen| std::mem::replace(seen, true));
+                seen == Some(false) || self.node.is_map_at(at)
+            });
+            let member = at.filter(|_| is_new).and_then(|at| self.node.members.get_mut(at));
             match member {
-                Some(node) => members.next_value_seed(Look { node, depth: self.depth + 1 })?,
+                Some((_, node)) => members.next_value_seed(Look { node, room, depth })?,
                 None => members.next_value::<IgnoredAny>().map(|_| ())?,
             }
         }
@@ -397,26 +439,26 @@ impl<'text> Visitor<'text> for Look<'_> {
     }
 }
 
-/// Finds a member's node by its name, without a copy of that.
-struct Member<'node>(&'node mut Node);
+/// Finds a member by its name, without a copy of that.
+struct Member<'node>(&'node mut Node, &'node Cell<usize>);
 
-impl<'text, 'node> DeserializeSeed<'text> for Member<'node> {
-    type Value = Option<&'node mut Node>;
+impl<'text> DeserializeSeed<'text> for Member<'_> {
+    type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'text>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl<'node> Visitor<'_> for Member<'node> {
-    type Value = Option<&'node mut Node>;
+impl Visitor<'_> for Member<'_> {
+    type Value = Option<usize>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("the name of a member")
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.member(name))
+        Ok(self.0.member(name, self.1))
     }
 }
 

@@ -32,6 +32,9 @@ use crate::spec::{Incident, Resource, Spec, Then};
 /// Records of a large page landed at a time.
 const RECORDS_AT_A_TIME: usize = 1_000;
 
+/// And so many bytes of them, unless one alone has more.
+const BYTES_AT_A_TIME: usize = 4 << 20;
+
 /// Fewest rows asked for, however slow the server.
 const LEAST_PAGE_SIZE: usize = 10;
 
@@ -393,6 +396,7 @@ fn take_from_disk(
         let mut failed = None;
         let mut left = known;
         let mut records = Vec::with_capacity(RECORDS_AT_A_TIME);
+        let mut bytes = 0;
         let mut land = |records: Vec<Record>| match runtime.block_on(sink.take(records)) {
             Ok(None) => Ok(()),
             Ok(Some(id)) => {
@@ -409,10 +413,12 @@ fn take_from_disk(
                 left -= 1;
                 return Ok(());
             }
+            bytes += record.payload.get().len();
             records.push(record);
-            if records.len() < RECORDS_AT_A_TIME {
+            if records.len() < RECORDS_AT_A_TIME && bytes < BYTES_AT_A_TIME {
                 return Ok(());
             }
+            bytes = 0;
             land(std::mem::replace(&mut records, Vec::with_capacity(RECORDS_AT_A_TIME)))
         });
         let landed = read.and_then(|_| land(records));

@@ -1,6 +1,8 @@
 //! One response, taken apart while it is read: its records as the server sent them, what must be true of each, and
 //! what the body says about the listing.
 
+mod gauge;
+mod leaf;
 mod parts;
 mod place;
 
@@ -12,13 +14,17 @@ use serde_json::Value;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use parts::{Outline, at};
+use gauge::{Gauge, Held};
+use parts::{Outline, Wanted, at};
 use place::{Found, Place};
 
 use crate::body::Body;
 use crate::client::Fault;
 use crate::parents::Parent;
 use crate::spec::{Incident, Pager, Resource, Spec, Stop, fill, id_text};
+
+/// A longer id is none: it is written with each row of the slices below it.
+const LONGEST_ID_BYTES: usize = 1024;
 
 /// The ids of a slice's ancestors, outermost first.
 pub type Ids = Vec<(String, Value)>;
@@ -58,6 +64,7 @@ pub struct Reader<'spec> {
     is_parent: bool,
     wanted: Vec<&'spec str>,
     key_field: Option<&'spec str>,
+    largest_record_bytes: u64,
     /// What of a record is read.
     outline: Outline<'spec>,
 }
@@ -83,10 +90,12 @@ impl<'spec> Reader<'spec> {
             }));
         }
         let key_field = pager.and_then(|pager| pager.field.as_deref());
-        let mut read: Vec<&str> = resource.owner.keys().map(String::as_str).collect();
-        read.extend((!resource.has_constructed_id()).then_some(resource.record_id.as_str()));
-        read.extend(children.iter().filter_map(|child| child.inside.as_deref()));
-        read.extend(resource.nested.as_deref().into_iter().chain(key_field).chain(facts.iter().copied()));
+        let mut leaves: Vec<&str> = resource.owner.keys().map(String::as_str).collect();
+        leaves.extend((!resource.has_constructed_id()).then_some(resource.record_id.as_str()));
+        leaves.extend(key_field.into_iter().chain(facts.iter().copied()));
+        let lists = children.iter().filter_map(|child| child.inside.as_deref()).chain(resource.nested.as_deref());
+        let read: Vec<(&str, Wanted)> = leaves.into_iter().map(|path| (path, Wanted::Leaf)).collect();
+        let read = read.into_iter().chain(lists.map(|path| (path, Wanted::Whole))).collect::<Vec<_>>();
         Self {
             resource,
             is_parent: !children.is_empty(),
@@ -94,6 +103,7 @@ impl<'spec> Reader<'spec> {
             facts,
             wanted,
             key_field,
+            largest_record_bytes: spec.http.largest_record_bytes,
             outline: Outline::new(read, resource.unordered.iter().map(String::as_str)),
         }
     }
@@ -120,20 +130,24 @@ impl<'spec> Reader<'spec> {
             each(record)
         };
         let mut found = Found { envelope: BTreeMap::new(), has_records: false, fault: None };
+        let gauge = Gauge::new(self.largest_record_bytes);
         let result = match body {
             Body::Memory(bytes) => {
                 let mut json = serde_json::Deserializer::from_slice(bytes);
-                self.body(&mut json, &mut found, &mut take).and_then(|()| json.end())
+                self.body(&mut json, &gauge, &mut found, &mut take).and_then(|()| json.end())
             }
             Body::File(_) => {
                 let reader =
                     body.reader().map_err(|error| shape(format!("the answer cannot be read again: {error}")))?;
-                let mut json = serde_json::Deserializer::from_reader(reader);
-                self.body(&mut json, &mut found, &mut take).and_then(|()| json.end())
+                let mut json = serde_json::Deserializer::from_reader(gauge.watch(reader));
+                self.body(&mut json, &gauge, &mut found, &mut take).and_then(|()| json.end())
             }
         };
         if let Some(fault) = found.fault {
             return Err(fault);
+        }
+        if gauge.is_over() {
+            return Err(Fault::new(Incident::TooLarge, gauge.complaint()));
         }
         result.map_err(|error| match error.classify() {
             Category::Eof => Fault::new(Incident::BrokenBody, format!("the answer is not whole JSON: {error}")),
@@ -151,16 +165,17 @@ impl<'spec> Reader<'spec> {
     fn body<'de, D: Deserializer<'de>>(
         &self,
         json: D,
+        gauge: &Gauge,
         found: &mut Found,
         take: &mut dyn FnMut(Box<RawValue>) -> Result<(), Fault>,
     ) -> Result<(), D::Error> {
         let records = self.resource.records.as_deref();
         if records == Some(".") {
-            let payload = <Box<RawValue> as serde::Deserialize>::deserialize(json)?;
+            let payload = Held::<Box<RawValue>>::new(gauge).deserialize(json)?;
             found.has_records = true;
             return take(payload).map_err(|fault| found.refuse(fault));
         }
-        Place { path: String::new(), records, wanted: &self.wanted, found, take }.deserialize(json)
+        Place { path: String::new(), records, wanted: &self.wanted, found, gauge, take }.deserialize(json)
     }
 
     /// Takes one record apart; returns it with what it has in the pager's field.
@@ -183,19 +198,28 @@ impl<'spec> Reader<'spec> {
         if resource.has_constructed_id() {
             return Ok(Value::from(fill(&resource.record_id, ids, str::to_owned)));
         }
+        let wrong =
+            |what: &str| Err(Fault::new(Incident::WrongId, format!("has a `{}` that {what}", resource.record_id)));
         match at(value, &resource.record_id) {
+            // Read as a fraction it would no longer be the one that was sent.
+            Some(Value::Number(number)) if number.is_f64() => wrong("is no whole number of 64 bits"),
+            Some(Value::String(text)) if text.len() > LONGEST_ID_BYTES => {
+                wrong(&format!("is longer than {LONGEST_ID_BYTES} bytes"))
+            }
             Some(id @ (Value::Number(_) | Value::String(_))) => Ok(id.clone()),
             None | Some(Value::Null) => {
                 Err(Fault::new(Incident::MissingId, format!("has no `{}`", resource.record_id)))
             }
-            Some(_) => Err(Fault::new(
-                Incident::WrongId,
-                format!("has a `{}` that is neither a number nor text", resource.record_id),
-            )),
+            Some(_) => wrong("is neither a number nor text"),
         }
     }
 
     fn parent(&self, ids: &Ids, id: &Value, value: &Value) -> Result<Parent, Fault> {
+        // No URL has such a step: what lies below would be asked for somewhere else.
+        if matches!(id.as_str(), Some("" | "." | "..")) {
+            let reason = format!("has a `{}` that no address can hold: {id}", self.resource.record_id);
+            return Err(Fault::new(Incident::WrongId, reason));
+        }
         let mut own = ids.clone();
         own.extend(self.resource.key.iter().map(|key| (key.clone(), id.clone())));
         let mut inside = Vec::new();
@@ -325,6 +349,10 @@ mod tests {
             (r#"{"results":[],"results":[]}"#, Incident::NotJson, "`results` twice"),
             (r#"{"results":[{"cyclePhaseId":365}]}"#, Incident::MissingId, "record 0 of the page has no `id`"),
             (r#"{"results":[{"id":{},"cyclePhaseId":365}]}"#, Incident::WrongId, "neither a number nor text"),
+            (r#"{"results":[{"id":18446744073709551616,"cyclePhaseId":365}]}"#, Incident::WrongId, "of 64 bits"),
+            (r#"{"results":[{"id":1e400,"cyclePhaseId":365}]}"#, Incident::NotJson, "number out of range"),
+            (r#"{"results":[{"id":"\ud800","cyclePhaseId":365}]}"#, Incident::NotJson, "cannot be read"),
+            ("{\"results\":[{\"id\":1,\"cyclePhaseId\":365,\"x\":\"\u{0}\"}]}", Incident::NotJson, "control character"),
             (
                 r#"{"results":[{"id":1,"cyclePhaseId":366}]}"#,
                 Incident::WrongOwner,
@@ -337,6 +365,42 @@ mod tests {
             assert_eq!(fault.incident, incident, "{body}");
         }
         assert!(read("project", &[], "{}").err().unwrap().reason.contains("one object where a list"));
+    }
+
+    #[test]
+    fn what_is_too_large_to_be_held_is_refused_where_it_lies() {
+        let mut spec = Spec::load(None).unwrap();
+        spec.http.largest_record_bytes = 100;
+        let resource = spec.resource.iter().find(|resource| resource.name == "execution").unwrap();
+        let (small, large) = ("x".repeat(50), "x".repeat(200));
+        let record = |text: &str| format!(r#"{{"id":1,"cyclePhaseId":365,"x":"{text}"}}"#);
+        let blank = " ".repeat(500);
+        let body =
+            |before: &str, text: &str| format!("{{{before}{blank}\"results\":[{blank}{}{blank}]}}", record(text));
+        assert_eq!(
+            read_with(&spec, resource, PHASE, &body("", &small)).unwrap().1.len(),
+            1,
+            "only records are counted"
+        );
+        let unread = format!(r#""other":"{large}","#);
+        assert!(read_with(&spec, resource, PHASE, &body(&unread, &small)).is_ok(), "what nobody holds is passed");
+        for wrong in [body("", &large), body(&format!(r#""resultSize":"{large}","#), &small)] {
+            let from_disk = read_with(&spec, resource, PHASE, &wrong).err().map(|fault| fault.incident);
+            assert_eq!(from_disk, Some(Incident::TooLarge), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_id_of_dots_leads_nowhere() {
+        for id in ["..", ".", ""] {
+            let fault = read("project", &[], &format!(r#"[{{"id":"{id}"}}]"#)).err().unwrap();
+            assert_eq!(fault.incident, Incident::WrongId);
+        }
+        let fault = read("project", &[], &format!(r#"[{{"id":"{}"}}]"#, "x".repeat(2_000))).err().unwrap();
+        assert!(fault.reason.contains("longer than 1024 bytes"), "{}", fault.reason);
+        for id in ["../../etc/passwd", "C:\\\\x", "a/b", "..."] {
+            assert_eq!(read("project", &[], &format!(r#"[{{"id":"{id}"}}]"#)).unwrap().0.ids.len(), 1);
+        }
     }
 
     #[test]

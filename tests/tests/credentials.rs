@@ -1,11 +1,13 @@
 //! Credentials of every kind: they work, are renewed without a word, end the run when they are refused for good, and are
 //! never written down.
 
+use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use flate2::read::MultiGzDecoder;
 use spectra_tests::simulator::noise::mix;
 use spectra_tests::simulator::{AuthConfig, AuthKind, Credentials, Profile, SimulatorConfig};
 
@@ -185,6 +187,23 @@ async fn search_lake(name: &str, lab: &Lab, forms: &[String]) {
     }
 }
 
+/// Looks for secrets in a recording, as it is and unpacked.
+fn search_recording(name: &str, tape: &Path, forms: &[String]) {
+    let mut found = Vec::new();
+    files(tape, &mut found);
+    assert!(!found.is_empty(), "{name}: nothing was recorded");
+    for path in found {
+        let place = path.display().to_string();
+        search(name, &place, &std::fs::read(&path).unwrap(), forms);
+        let mut unpacked = Vec::new();
+        if path.extension().is_some_and(|ending| ending == "gz") {
+            MultiGzDecoder::new(std::fs::File::open(&path).unwrap()).read_to_end(&mut unpacked).unwrap();
+            assert!(!unpacked.is_empty(), "{name}: {place} is empty");
+        }
+        search(name, &place, &unpacked, forms);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_works_and_none_is_written_down() {
     for way in &WAYS {
@@ -207,9 +226,11 @@ async fn every_kind_works_and_none_is_written_down() {
         assert_eq!(given_out, u64::from(way.is_given_out), "{name}: asked for once");
 
         lab.simulator.simulator.clear_faults();
-        let (ran, said) = run(&lab, way.variables, &["--concurrency", "4"]);
+        let tape = lab.folder.path().join("tape");
+        let (ran, said) = run(&lab, way.variables, &["--concurrency", "4", "--record", tape.to_str().unwrap()]);
         ran.expect(0);
         search(&name, "the output", said.as_bytes(), &forms);
+        search_recording(&name, &tape, &forms);
         all_rows_are_there(&lab).await;
 
         // Wrong secrets are secrets as well.

@@ -6,6 +6,8 @@
 //! - [`cadence`]: less work on the next run, and walks that are not published
 //! - [`canon`]: what records look like, against the contract and against what they looked like before
 //! - [`credentials`]: every kind of them, and what happens when they end
+//! - [`encryption`]: certificates are looked at always
+//! - [`hostile`]: an API and files that mean harm
 //! - [`drift`]: rows that move meanwhile, slices asked for at once, pages that are too heavy
 //! - [`origins`]: recordings, files, a server that allows little, listings too long for one run
 //! - [`fortnight`]: fourteen days, each with all six stages, against the simulator's diary
@@ -20,6 +22,7 @@
 //! - [`takeaway`]: files to take away, opened again
 //! - [`asking`]: questions to the lake
 //! - [`report`]: the page in a real browser
+//! - [`sealed`]: what nobody can pass, turn off or write
 //! - [`scale`]: another API, by the example's spec and models
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what is wrong by failing")]
@@ -31,10 +34,12 @@ mod credentials;
 mod dictionary;
 mod doctor;
 mod drift;
+mod encryption;
 mod extraction;
 mod faults;
 mod fortnight;
 mod golden;
+mod hostile;
 mod kills;
 mod origins;
 mod pipeline;
@@ -43,6 +48,7 @@ mod recorded;
 mod refusals;
 mod report;
 mod scale;
+mod sealed;
 mod support;
 mod survival;
 mod takeaway;

@@ -5,7 +5,7 @@
 //! `SPECTRA_TEST_PICTURES` a folder for what it looks like, and `SPECTRA_TEST_REPORT` a report there is already, to be
 //! looked at without a run of the stages.
 
-mod browser;
+pub mod browser;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

@@ -4,19 +4,24 @@
 //! Text that is not JSON of that shape gives NULL, whole: a record that breaks its contract must be seen by an
 //! expectation, not lose one field in silence. Absent fields are NULL and unknown fields are ignored. A number or
 //! boolean is accepted where a string is declared and numeric text where a number is, as the API itself is loose
-//! about that; a fraction where a whole number is declared is not.
+//! about that; a fraction where a whole number is declared is not, nor is a number that no double can hold. Of two
+//! fields of one name the last counts.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_json::ReaderBuilder;
 use arrow_json::reader::Decoder;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, new_null_array};
 use datafusion::arrow::compute::{CastOptions, cast, cast_with_options, concat, nullif};
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Float64Type, Schema};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+
+/// No schema looks deeper than this.
+const DEEPEST: usize = 64;
 
 /// The function, ready to register.
 pub fn from_json() -> ScalarUDF {
@@ -90,7 +95,7 @@ fn rows(decoder: &mut Decoder, text: &StringArray, wanted: &DataType) -> Option<
     for (index, value) in text.iter().enumerate() {
         row.clear();
         row.extend_from_slice(br#"{"value":"#);
-        row.extend_from_slice(value.unwrap_or("null").as_bytes());
+        row.extend_from_slice(shallow(value.unwrap_or("null")).as_bytes());
         row.push(b'}');
         let used = decoder.decode(&row).ok()?;
         if used != row.len() || decoder.has_partial_record() || decoder.len() != index + 1 {
@@ -99,7 +104,54 @@ fn rows(decoder: &mut Decoder, text: &StringArray, wanted: &DataType) -> Option<
     }
     let batch: RecordBatch = decoder.flush().ok()??;
     let strict = CastOptions { safe: false, ..CastOptions::default() };
-    cast_with_options(batch.column(0), wanted, &strict).ok()
+    cast_with_options(batch.column(0), wanted, &strict).ok().filter(is_finite)
+}
+
+/// The same JSON with null for what is nested too deeply: the reader says of a value that does not fit what it holds, with
+/// a call for each level of it.
+fn shallow(text: &str) -> Cow<'_, str> {
+    let is_open = |byte: &u8| matches!(byte, b'[' | b'{');
+    if text.bytes().filter(is_open).count() <= DEEPEST {
+        return Cow::Borrowed(text);
+    }
+    let mut kept = String::new();
+    let (mut depth, mut begin, mut is_in_string, mut is_escaped) = (0_usize, 0, false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_in_string => is_escaped = true,
+            b'"' => is_in_string = !is_in_string,
+            _ if is_in_string => {}
+            b'[' | b'{' => {
+                if depth == DEEPEST {
+                    kept.push_str(&text[begin..at]);
+                    kept.push_str("null");
+                }
+                depth += 1;
+            }
+            b']' | b'}' => {
+                depth = depth.saturating_sub(1);
+                if depth == DEEPEST {
+                    begin = at + 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    if depth <= DEEPEST {
+        kept.push_str(&text[begin..]);
+    }
+    Cow::Owned(kept)
+}
+
+/// Whether no number in a column was too large for its type: the reader makes an infinity of 1e400.
+fn is_finite(column: &ArrayRef) -> bool {
+    match column.data_type() {
+        DataType::Float64 => column.as_primitive::<Float64Type>().iter().flatten().all(f64::is_finite),
+        DataType::Struct(_) => column.as_struct().columns().iter().all(is_finite),
+        DataType::List(_) => is_finite(column.as_list::<i32>().values()),
+        _ => true,
+    }
 }
 
 fn whole_numbers_as_text(data_type: &DataType) -> DataType {
@@ -242,9 +294,30 @@ mod tests {
         {
             assert_eq!(one(json, "v bigint, w string", ".w").await, "", "{json}");
         }
+        for json in [r#"{"v":1e400}"#, r#"{"v":-1e999}"#, r#"{"v":"Infinity"}"#, r#"{"v":"NaN"}"#] {
+            assert_eq!(one(json, "v double", ".v").await, "", "{json}");
+        }
+        for json in [r#"{"v":1,"w":"\ud800"}"#, r#"{"v":1,"w":"\udc00\ud800"}"#] {
+            assert_eq!(one(json, "v bigint, w string", ".v").await, "", "{json}");
+        }
         for json in ["", "[1]", "{\"v\":1", "1},{\"value\":2", "nonsense"] {
             assert_eq!(one(json, "v bigint", ".v").await, "", "{json}");
         }
+    }
+
+    #[tokio::test]
+    async fn nesting_costs_no_stack_and_the_last_of_two_counts() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(one(&format!(r#"{{"id":7,"x":{deep}}}"#), "id bigint", ".id").await, "7");
+        assert_eq!(one(&format!(r#"{{"id":7,"x":{deep}}}"#), "id bigint, x string", ".id").await, "");
+        let string = format!(r#"{{"x":"{}\\\\","id":7}}"#, "[\\\"{".repeat(100));
+        assert_eq!(one(&string, "id bigint", ".id").await, "7");
+        let wide = format!(r#"{{"x":[{}0],"id":7}}"#, "[0],{},".repeat(100));
+        assert_eq!(shallow(&wide), wide);
+        let cut = shallow(&format!(r#"{{"x":{deep},"y":[{deep}],"id":7}}"#)).into_owned();
+        assert!(cut.len() < 400 && cut.ends_with(r#"],"id":7}"#) && cut.contains("[null]"), "{cut}");
+        assert_eq!(one(r#"{"id":1,"id":2}"#, "id bigint", ".id").await, "2");
+        assert_eq!(one(r#"{"a":{"b":1},"a":{"c":2}}"#, "a struct<b:bigint>", ".a.b").await, "");
     }
 
     #[tokio::test]

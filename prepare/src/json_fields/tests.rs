@@ -111,7 +111,7 @@ async fn an_object_used_as_a_map_has_one_path_for_all_its_members() {
     let members: Vec<String> = (0..300).map(|at| format!(r#""field {at}":{at}"#)).collect();
     let whole = format!("{{{}}}", members.join(","));
     let found = fields(&[&whole, r#"{"field 7":"seven"}"#]).await;
-    assert_eq!(found, ["$ 2/2 object 2", "* 301/2 text 1 integer 300"]);
+    assert_eq!(found, ["$ 2/2 object 2", "* 301/301 text 1 integer 300"]);
     assert_eq!(fields(&[r#"{"a.b":{"c":1}}"#]).await[..2], [r#""a.b" 1/1 object 1"#, r#""a.b".c 1/1 integer 1 ["1"]"#]);
 }
 
@@ -119,4 +119,28 @@ async fn an_object_used_as_a_map_has_one_path_for_all_its_members() {
 async fn what_is_no_json_is_missing_from_the_count() {
     assert_eq!(fields(&[r#"{"id":1}"#, "nonsense", r#""text""#]).await[0], "$ 2/3 text 1 object 1 [\"text\"]");
     assert!(fields(&[&format!("{}1{}", "[".repeat(60), "]".repeat(60))]).await.len() < 40);
+}
+
+#[tokio::test]
+async fn a_member_that_is_there_twice_is_counted_once() {
+    let found = fields(&[r#"{"id":1,"id":"x","a":{"b":1},"a":{"b":2}}"#]).await;
+    assert_eq!(
+        found,
+        ["$ 1/1 object 1", r#"a 1/1 object 1"#, r#"a.b 1/1 integer 1 ["1"]"#, r#"id 1/1 integer 1 ["1"]"#]
+    );
+}
+
+#[tokio::test]
+async fn what_a_record_can_make_it_hold_is_bounded() {
+    let deep = format!(r#"{{"id":1,"x":{}{},"y":2}}"#, "[".repeat(100_000), "]".repeat(100_000));
+    let found = fields(&[&deep]).await;
+    assert!(found.len() < 40 && found.contains(&r#"y 1/1 integer 1 ["2"]"#.to_owned()), "{found:?}");
+
+    let object = |of: &dyn Fn(usize) -> String| format!("{{{}}}", (0..200).map(of).collect::<Vec<_>>().join(","));
+    let wide = object(&|outer| format!(r#""a{outer}":{}"#, object(&|inner| format!(r#""b{inner}":1"#))));
+    assert_eq!(fields(&[&wide, &wide]).await.len(), MOST_PLACES + 1);
+
+    let name = "n".repeat(1_000);
+    assert_eq!(fields(&[&format!(r#"{{"{name}":1}}"#)]).await, ["$ 1/1 object 1", r#"* 1/1 integer 1 ["1"]"#]);
+    assert_eq!(fields(&[r#"{"id":1,"x":1e400,"y":2}"#]).await.len(), 3, "what follows is not told");
 }

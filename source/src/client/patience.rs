@@ -78,6 +78,11 @@ pub fn refuse(then: Then, fault: &Fault, message: String) -> Refusal {
             Incident::Status(401 | 403) => {
                 failure(Exit::NotAuthorised, message, "check the rights of the user the credentials belong to")
             }
+            Incident::NoAnswer if fault.reason.contains("peer certificate") => failure(
+                Exit::ApiUnavailable,
+                message,
+                "if the server is the right one, trust its authority with --ca-file; certificates are always checked",
+            ),
             Incident::Status(408 | 425 | 429 | 500..) | Incident::NoAnswer | Incident::Timeout => failure(
                 Exit::ApiUnavailable,
                 message,

@@ -29,7 +29,8 @@ impl Fetcher {
         for (number, (path, size)) in files.list(&pattern).await?.into_iter().enumerate() {
             let number = i32::try_from(number).context("a listing has more files than can be counted")?;
             let mut sink = Sink { landing: &mut *landing, parents: &mut *parents, page: number, ordinal: 0 };
-            let limits = Limits { batch_rows: RECORDS_AT_A_TIME, ..Limits::default() };
+            let largest = usize::try_from(self.spec.http.largest_record_bytes).unwrap_or(usize::MAX);
+            let limits = Limits { batch_rows: RECORDS_AT_A_TIME, largest_record_bytes: largest, ..Limits::default() };
             // The one who takes drops its end when it gives up, so that the one who reads does not wait for it.
             let (sender, batches) = tokio::sync::mpsc::channel(2);
             let (read, taken) = tokio::join!(

@@ -8,12 +8,26 @@ use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visito
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::leaf::Leaf;
+
 /// Which parts of a record are looked at.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Outline<'spec> {
     below: Vec<(&'spec str, Outline<'spec>)>,
-    is_wanted: bool,
+    wanted: Wanted,
     is_unordered: bool,
+}
+
+/// How much of a value is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+pub(super) enum Wanted {
+    /// Nothing, or what is wanted of what is in it.
+    #[default]
+    Nothing,
+    /// A number, a text or a truth; of anything else only what it is.
+    Leaf,
+    /// All that is in it.
+    Whole,
 }
 
 /// Those parts of one record.
@@ -27,12 +41,15 @@ pub(super) struct Parts<'text> {
 impl<'spec> Outline<'spec> {
     /// Of fields at dotted paths, and of lists whose order means nothing.
     pub(super) fn new(
-        wanted: impl IntoIterator<Item = &'spec str>,
+        wanted: impl IntoIterator<Item = (&'spec str, Wanted)>,
         unordered: impl IntoIterator<Item = &'spec str>,
     ) -> Self {
         let mut outline = Self::default();
-        for path in wanted {
-            outline.at(path).is_wanted = true;
+        for (path, wanted) in wanted {
+            let place = outline.at(path);
+            if place.wanted < wanted {
+                place.wanted = wanted;
+            }
         }
         for path in unordered {
             outline.at(path).is_unordered = true;
@@ -110,14 +127,19 @@ impl<'text> Part<'_, '_, 'text> {
         if self.outline.is_unordered && text.starts_with('[') {
             self.unordered.push(serde_json::from_str(text).map_err(E::custom)?);
         }
-        let is_wanted = self.outline.is_wanted;
+        let wanted = self.outline.wanted;
         let mut value = Value::Null;
         if !self.outline.below.is_empty() {
             let mut json = serde_json::Deserializer::from_str(text);
             value = self.deserialize(&mut json).map_err(E::custom)?;
         }
-        if is_wanted {
-            value = serde_json::from_str(text).map_err(E::custom)?;
+        match wanted {
+            Wanted::Whole => value = serde_json::from_str(text).map_err(E::custom)?,
+            // An object has already told what is wanted of it.
+            Wanted::Leaf if !value.is_object() => {
+                value = Leaf.deserialize(&mut serde_json::Deserializer::from_str(text)).map_err(E::custom)?;
+            }
+            _ => {}
         }
         Ok(value)
     }
@@ -147,8 +169,13 @@ impl<'text> Visitor<'text> for Part<'_, '_, 'text> {
             };
             let part = Part { outline, unordered: &mut *self.unordered };
             let value = match outline {
-                Outline { is_unordered: false, is_wanted: true, below } if below.is_empty() => map.next_value()?,
-                Outline { is_unordered: false, is_wanted: false, .. } => map.next_value_seed(part)?,
+                Outline { is_unordered: false, wanted: Wanted::Leaf, below } if below.is_empty() => {
+                    map.next_value_seed(Leaf)?
+                }
+                Outline { is_unordered: false, wanted: Wanted::Whole, below } if below.is_empty() => {
+                    map.next_value()?
+                }
+                Outline { is_unordered: false, wanted: Wanted::Nothing, .. } => map.next_value_seed(part)?,
                 _ => part.read_again(map.next_value()?)?,
             };
             found.insert((*step).to_owned(), value);
@@ -194,7 +221,8 @@ mod tests {
 
     #[test]
     fn only_what_is_wanted_is_read() {
-        let outline = Outline::new(["id", "a.b", "a"], ["a.list", "gone.list"]);
+        let wanted = [("id", Wanted::Leaf), ("a.b", Wanted::Leaf), ("a", Wanted::Whole), ("a", Wanted::Leaf)];
+        let outline = Outline::new(wanted, ["a.list", "gone.list"]);
         let text = r#"{"id":7,"x":[1,{"id":8}],"a":{"b":"c","list":[2,1]},"y":1e999}"#;
         let parts = outline.parts(text).unwrap();
         assert_eq!(parts.value, json!({"id": 7, "a": {"b": "c", "list": [2, 1]}}));
@@ -206,14 +234,27 @@ mod tests {
     }
 
     #[test]
+    fn of_a_leaf_that_is_none_nothing_is_held() {
+        let outline = Outline::new([("id", Wanted::Leaf), ("a", Wanted::Leaf), ("a.b", Wanted::Leaf)], []);
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let text = format!(r#"{{"id":{deep},"a":{{"b":[1,2],"c":{deep}}}}}"#);
+        let parts = outline.parts(&text).unwrap();
+        assert_eq!(parts.value, json!({"id": [], "a": {"b": []}}));
+        assert_eq!(outline.parts(r#"{"id":{"x":1},"a":7}"#).unwrap().value, json!({"id": {}, "a": 7}));
+        assert!(outline.parts(r#"{"id":1e400}"#).is_err());
+    }
+
+    #[test]
     fn the_last_of_two_fields_of_one_name_counts() {
-        let outline = Outline::new(["id"], []);
-        assert_eq!(outline.parts(r#"{"id":1,"id":2}"#).unwrap().value, json!({"id": 2}));
+        let outline = Outline::new([("id", Wanted::Leaf), ("a.b", Wanted::Leaf)], []);
+        let twice = r#"{"id":1,"id":2,"a":{"b":1},"a":{"c":2}}"#;
+        assert_eq!(outline.parts(twice).unwrap().value, json!({"id": 2, "a": {}}));
+        assert_eq!(outline.parts(r#"{"id":1,"\u0069d":2}"#).unwrap().value, json!({"id": 2}));
     }
 
     #[test]
     fn orders_that_mean_nothing_do_not_change_the_hash() {
-        let outline = Outline::new(["id"], ["late", "a.list"]);
+        let outline = Outline::new([("id", Wanted::Leaf)], ["late", "a.list"]);
         let hash = |text: &str| outline.parts(text).unwrap().hash(text);
         let one = hash(r#"{"id":1,"a":{"list":[3,"é",1]},"late":["b","a"],"end":[1,2]}"#);
         assert_eq!(one, hash(r#"{"id":1,"a":{"list":["é",1, 3]},"late":["a","b"],"end":[1,2]}"#));

@@ -9,6 +9,7 @@ use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visito
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::gauge::{Gauge, Held};
 use super::shape;
 use crate::client::Fault;
 
@@ -32,6 +33,7 @@ pub(super) struct Place<'a> {
     pub(super) records: Option<&'a str>,
     pub(super) wanted: &'a [&'a str],
     pub(super) found: &'a mut Found,
+    pub(super) gauge: &'a Gauge,
     pub(super) take: &'a mut dyn FnMut(Box<RawValue>) -> Result<(), Fault>,
 }
 
@@ -83,7 +85,7 @@ impl<'de> Visitor<'de> for Place<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         if self.is_here() {
             self.found.has_records = true;
-            while let Some(payload) = list.next_element::<Box<RawValue>>()? {
+            while let Some(payload) = list.next_element_seed(Held::<Box<RawValue>>::new(self.gauge))? {
                 (self.take)(payload).map_err(|fault| self.found.refuse(fault))?;
             }
             return Ok(());
@@ -96,6 +98,7 @@ impl<'de> Visitor<'de> for Place<'_> {
                     records: self.records,
                     wanted: self.wanted,
                     found: &mut *self.found,
+                    gauge: self.gauge,
                     take: &mut *self.take,
                 })?
                 .is_some()
@@ -116,13 +119,13 @@ impl<'de> Visitor<'de> for Place<'_> {
                 .found
                 .refuse(shape(format!("{place} is one object where a list of records was expected"))));
         }
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+        while let Some(key) = map.next_key_seed(Held::<Cow<'de, str>>::new(self.gauge))? {
             let path = self.below(&key);
             if self.records == Some(path.as_str()) && self.found.has_records {
                 return Err(self.found.refuse(shape(format!("the answer has `{path}` twice"))));
             }
             if self.wanted.contains(&path.as_str()) {
-                let value: Value = map.next_value()?;
+                let value = map.next_value_seed(Held::<Value>::new(self.gauge))?;
                 self.found.envelope.insert(path, value);
             } else if self.records == Some(path.as_str()) || self.is_on_the_way(&path) {
                 map.next_value_seed(Place {
@@ -130,6 +133,7 @@ impl<'de> Visitor<'de> for Place<'_> {
                     records: self.records,
                     wanted: self.wanted,
                     found: &mut *self.found,
+                    gauge: self.gauge,
                     take: &mut *self.take,
                 })?;
             } else {

@@ -98,6 +98,8 @@ pub struct Http {
     pub read_timeout_ms: u64,
     /// Largest body accepted.
     pub largest_body_bytes: u64,
+    /// Largest record accepted, of an answer or a file, and largest field an answer tells of its listing.
+    pub largest_record_bytes: u64,
     /// Content types accepted, without parameters; an answer that names none is accepted.
     pub content_types: Vec<String>,
     /// Headers of every request.
@@ -110,6 +112,7 @@ impl Default for Http {
             connect_timeout_ms: 30_000,
             read_timeout_ms: 120_000,
             largest_body_bytes: 256 << 20,
+            largest_record_bytes: 32 << 20,
             content_types: vec!["application/json".to_owned()],
             headers: BTreeMap::new(),
         }

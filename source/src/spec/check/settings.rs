@@ -82,6 +82,7 @@ fn http(mistakes: &mut Mistakes<'_>, spec: &Spec) {
         ("connect_timeout_ms", http.connect_timeout_ms, "30_000"),
         ("read_timeout_ms", http.read_timeout_ms, "120_000"),
         ("largest_body_bytes", http.largest_body_bytes, "268_435_456"),
+        ("largest_record_bytes", http.largest_record_bytes, "33_554_432"),
     ];
     for (field, _, usual) in numbers.into_iter().filter(|(_, value, _)| *value == 0) {
         let message = format!("[http] has `{field} = 0`, with which nothing could be read");
