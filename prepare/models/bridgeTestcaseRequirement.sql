@@ -10,8 +10,17 @@
 -- key: recordKey
 -- expect: testcaseId is not null and requirementId is not null, else quarantine
 with
+-- Slices are numbered in the order in which they are preferred: numbers sort faster than texts.
 slice as (
-  select * from prepare.slice where resource in ('dimTestcase', 'dimTestcaseRepository', 'dimRequirement')
+  select
+    resource,
+    sliceKey,
+    contentRunId,
+    projectId,
+    isStale,
+    cast(row_number() over (order by resource, sliceKey) as bigint) as sliceNumber
+  from prepare.slice
+  where resource in ('dimTestcase', 'dimTestcaseRepository', 'dimRequirement')
 ),
 
 landedOfRelease as (select * from source.dimTestcase),
@@ -20,48 +29,46 @@ landedOfRepository as (select * from source.dimTestcaseRepository),
 
 landedRequirement as (select * from source.dimRequirement),
 
+-- Most test cases name none: their payloads are not parsed for nothing. What stands in the place of a list, other than
+-- null or an empty list, goes on and is judged by the parser.
 landedTestcase as (
   select 'dimTestcase' as resource, sliceKey, runId, page, ordinal, recordId, payload, extractedAt
   from landedOfRelease
+  where regexp_like(payload, '"requirementIds(New)?"\s*:\s*([^\[\sn]|\[\s*[^\]\s])')
   union all
   select 'dimTestcaseRepository' as resource, sliceKey, runId, page, ordinal, recordId, payload, extractedAt
   from landedOfRepository
+  where regexp_like(payload, '"requirementIds(New)?"\s*:\s*([^\[\sn]|\[\s*[^\]\s])')
 ),
 
 parsedTestcase as (
   select
-    landedTestcase.resource,
-    landedTestcase.sliceKey,
-    landedTestcase.runId,
+    slice.sliceNumber,
     landedTestcase.page,
     landedTestcase.ordinal,
     landedTestcase.recordId,
     landedTestcase.extractedAt,
-    slice.projectId,
     from_json(
       landedTestcase.payload,
       'id bigint, versionNumber bigint, testcase struct<testcaseId:bigint, versionNumber:bigint,
        requirementIds:array<bigint>, requirementIdsNew:array<struct<id:bigint, requirementId:bigint, createDatetime:bigint>>>'
     ) as p,
     slice.isStale
-  from landedTestcase
-  join slice
-    on landedTestcase.resource = slice.resource
-    and landedTestcase.sliceKey = slice.sliceKey
-    and landedTestcase.runId = slice.contentRunId
+  from slice
+  join landedTestcase
+    on slice.resource = landedTestcase.resource
+    and slice.sliceKey = landedTestcase.sliceKey
+    and slice.contentRunId = landedTestcase.runId
 ),
 
 -- An unreadable record stands as one empty element, or unnesting would drop it.
 testcase as (
   select
-    resource,
-    sliceKey,
-    runId,
+    sliceNumber,
     page,
     ordinal,
     recordId,
     extractedAt,
-    projectId,
     p.testcase.testcaseId as testcaseId,
     coalesce(p.testcase.versionNumber, p.versionNumber) as versionNumber,
     case when p.id is null then make_array(cast(null as bigint)) else p.testcase.requirementIds end as requirementIds,
@@ -74,14 +81,11 @@ testcase as (
 -- The two lists side by side, the shorter one filled up with nulls.
 pair as (
   select
-    resource,
-    sliceKey,
-    runId,
+    sliceNumber,
     page,
     ordinal,
     recordId,
     extractedAt,
-    projectId,
     testcaseId,
     versionNumber,
     isReadable,
@@ -91,21 +95,24 @@ pair as (
   from testcase
 ),
 
+-- An id that stands beside its own link says nothing the link does not.
 namedByTestcase as (
   select
-    resource,
-    sliceKey,
-    runId,
+    sliceNumber,
     page,
     ordinal,
     recordId,
     extractedAt,
-    projectId,
     testcaseId,
     versionNumber,
     isReadable,
     isStale,
-    unnest(make_array(requirementId, link.requirementId)) as namedRequirementId,
+    unnest(
+      make_array(
+        case when link.id is null or requirementId is distinct from link.requirementId then requirementId end,
+        link.requirementId
+      )
+    ) as namedRequirementId,
     unnest(make_array(cast(null as bigint), link.id)) as linkId,
     unnest(make_array(cast(null as bigint), link.createDatetime)) as linkCreatedOn
   from pair
@@ -113,33 +120,28 @@ namedByTestcase as (
 
 parsedRequirement as (
   select
-    landedRequirement.sliceKey,
-    landedRequirement.runId,
+    slice.sliceNumber,
     landedRequirement.page,
     landedRequirement.ordinal,
     landedRequirement.recordId,
     landedRequirement.extractedAt,
-    slice.projectId,
     from_json(landedRequirement.payload, 'id bigint, testcaseIds array<bigint>') as p,
     slice.isStale
-  from landedRequirement
-  join slice
+  from slice
+  join landedRequirement
     on slice.resource = 'dimRequirement'
-    and landedRequirement.sliceKey = slice.sliceKey
-    and landedRequirement.runId = slice.contentRunId
+    and slice.sliceKey = landedRequirement.sliceKey
+    and slice.contentRunId = landedRequirement.runId
 ),
 
 namedByRequirement as (
   select
-    sliceKey,
-    runId,
+    sliceNumber,
     page,
     ordinal,
     recordId,
     extractedAt,
-    projectId,
     p.id as requirementId,
-    p.id is not null as isReadable,
     isStale,
     unnest(case when p.id is null then make_array(cast(null as bigint)) else p.testcaseIds end) as testcaseId
   from parsedRequirement
@@ -147,14 +149,11 @@ namedByRequirement as (
 
 naming as (
   select
-    resource,
-    sliceKey,
-    runId,
+    sliceNumber,
     page,
     ordinal,
     recordId,
     extractedAt,
-    projectId,
     testcaseId,
     namedRequirementId as requirementId,
     linkId,
@@ -166,14 +165,11 @@ naming as (
   where namedRequirementId is not null or linkId is not null or not isReadable
   union all
   select
-    'dimRequirement' as resource,
-    sliceKey,
-    runId,
+    sliceNumber,
     page,
     ordinal,
     recordId,
     extractedAt,
-    projectId,
     testcaseId,
     requirementId,
     cast(null as bigint) as linkId,
@@ -191,10 +187,10 @@ keyed as (
       when testcaseId is not null and requirementId is not null
         then xxhash64('testcaseRequirement', testcaseId, requirementId)
       else xxhash64(
-        'testcaseRequirement unreadable', resource, sliceKey, runId, page, ordinal, coalesce(requirementId, -1),
+        'testcaseRequirement unreadable', sliceNumber, page, ordinal, coalesce(requirementId, -1),
         coalesce(testcaseId, -1)
       )
-    end as recordKey
+    end as linkKey
   from naming
 ),
 
@@ -202,53 +198,71 @@ ranked as (
   select
     keyed.*,
     row_number() over (
-      partition by recordKey
+      partition by linkKey
       order by
         case when isByTestcase then 0 else 1 end,
         versionNumber desc nulls last,
         linkId nulls last,
-        resource,
-        sliceKey,
-        runId,
+        sliceNumber,
         page,
         ordinal
-    ) as preference,
-    min(linkId) over (partition by recordKey) as firstLinkId,
-    min(case when linkCreatedOn between -62135596800000 and 253402300799999 then linkCreatedOn end)
-      over (partition by recordKey) as firstLinkCreatedOn,
-    min(extractedAt) over (partition by recordKey) as firstExtractedAt,
-    max(extractedAt) over (partition by recordKey) as lastExtractedAt,
-    bool_or(isByTestcase) over (partition by recordKey) as isNamedByTestcase,
-    bool_or(not isByTestcase) over (partition by recordKey) as isNamedByRequirement,
-    -- Seen in one list that is up to date, a link is up to date.
-    bool_and(isStale) over (partition by recordKey) as isStaleEverywhere
+    ) as preference
   from keyed
+),
+
+link as (
+  select
+    linkKey,
+    min(testcaseId) as testcaseId,
+    min(requirementId) as requirementId,
+    min(case when preference = 1 then sliceNumber end) as sliceNumber,
+    min(case when preference = 1 then page end) as page,
+    min(case when preference = 1 then ordinal end) as ordinal,
+    min(case when preference = 1 then recordId end) as recordId,
+    min(case when preference = 1 then versionNumber end) as versionNumber,
+    min(linkId) as firstLinkId,
+    min(case when linkCreatedOn between -62135596800000 and 253402300799999 then linkCreatedOn end)
+      as firstLinkCreatedOn,
+    min(extractedAt) as firstExtractedAt,
+    max(extractedAt) as lastExtractedAt,
+    bool_or(isByTestcase) as isNamedByTestcase,
+    bool_or(not isByTestcase) as isNamedByRequirement,
+    -- Seen in one list that is up to date, a link is up to date.
+    bool_and(isStale) as isStale
+  from ranked
+  group by linkKey
 ),
 
 final as (
   select
-    recordKey,
-    testcaseId,
-    requirementId,
-    firstLinkId as linkId,
-    projectId,
-    sliceKey,
-    runId,
-    recordId,
     case
-      when isNamedByTestcase and isNamedByRequirement then 'both'
-      when isNamedByTestcase then 'testcase'
+      when link.testcaseId is not null and link.requirementId is not null then link.linkKey
+      else xxhash64(
+        'testcaseRequirement unreadable', slice.resource, slice.sliceKey, slice.contentRunId, link.page, link.ordinal,
+        coalesce(link.requirementId, -1), coalesce(link.testcaseId, -1)
+      )
+    end as recordKey,
+    link.testcaseId,
+    link.requirementId,
+    link.firstLinkId as linkId,
+    slice.projectId,
+    slice.sliceKey,
+    slice.contentRunId as runId,
+    link.recordId,
+    case
+      when link.isNamedByTestcase and link.isNamedByRequirement then 'both'
+      when link.isNamedByTestcase then 'testcase'
       else 'requirement'
     end as namedBy,
-    versionNumber,
-    arrow_cast(to_timestamp_millis(firstLinkCreatedOn), 'Timestamp(Microsecond, Some("UTC"))') as linkCreatedDateTime,
-    firstExtractedAt,
-    lastExtractedAt as extractedAt,
-    isNamedByTestcase,
-    isNamedByRequirement,
-    isStaleEverywhere as isStale
-  from ranked
-  where preference = 1
+    link.versionNumber,
+    arrow_cast(to_timestamp_millis(link.firstLinkCreatedOn), 'Timestamp(Microsecond, Some("UTC"))') as linkCreatedDateTime,
+    link.firstExtractedAt,
+    link.lastExtractedAt as extractedAt,
+    link.isNamedByTestcase,
+    link.isNamedByRequirement,
+    link.isStale
+  from slice
+  join link on slice.sliceNumber = link.sliceNumber
 )
 
 select * from final

@@ -57,6 +57,18 @@ execution as (
   from parsed
 ),
 
+-- No row is chosen by what was parsed: such a condition moves below the parsing, and every payload is parsed for it.
+-- An unreadable execution has one number more than defects; unnesting puts an empty defect beside it.
+numbered as (
+  select
+    execution.*,
+    case
+      when executionId is null then array_append(range(0, coalesce(cast(cardinality(defects) as bigint), 0)), -1)
+      else range(0, cast(cardinality(defects) as bigint))
+    end as defectOrdinals
+  from execution
+),
+
 defect as (
   select
     sliceKey,
@@ -72,9 +84,8 @@ defect as (
     executionId,
     isStale,
     unnest(defects) as d,
-    unnest(range(0, cast(cardinality(defects) as bigint))) as defectOrdinal
-  from execution
-  where defects is not null
+    unnest(defectOrdinals) as defectOrdinal
+  from numbered
 ),
 
 everyDefect as (
@@ -103,33 +114,6 @@ everyDefect as (
     d.createdDate as createdDate,
     isStale
   from defect
-  union all
-  select
-    sliceKey,
-    runId,
-    page,
-    ordinal,
-    recordId,
-    extractedAt,
-    projectId,
-    releaseId,
-    cycleId,
-    cyclePhaseId,
-    executionId,
-    cast(-1 as bigint) as defectOrdinal,
-    cast(null as bigint) as defectId,
-    cast(null as bigint) as bugId,
-    cast(null as bigint) as dtsId,
-    cast(null as string) as externalId,
-    cast(null as string) as description,
-    cast(null as string) as defectStatus,
-    cast(null as string) as priority,
-    cast(null as string) as state,
-    cast(null as string) as category,
-    cast(null as bigint) as createdDate,
-    isStale
-  from execution
-  where executionId is null
 ),
 
 final as (

@@ -18,141 +18,9 @@
 -- key: testcaseId
 -- expect: not hasUnreadableInstant, else warn
 with
-slice as (select * from prepare.slice where resource = 'factExecution'),
-
-landed as (select * from source.factExecution),
-
 placement as (
   select
-    extractedAt,
-    testcaseId,
-    testcaseVersionId,
-    projectId,
-    externalId,
-    testcaseName,
-    description,
-    priority,
-    tag,
-    testcaseType,
-    versionNumber,
-    testcaseLastModifiedDateTime,
-    testcaseCreatedDateTime,
-    testcaseCreatedDateText,
-    isAutomated,
-    isRepository
-  from prepare.testcasePlacement
-),
-
-parsed as (
-  select
-    landed.extractedAt,
-    slice.projectId,
-    from_json(
-      landed.payload,
-      'tcrTreeTestcase struct<versionNumber:bigint, testcase:struct<id:bigint, testcaseId:bigint, name:string,
-       description:string, externalId:string, priority:string, tag:string, automated:boolean,
-       testcaseType:string, versionNumber:bigint, projectId:bigint, lastModifiedOn:bigint, creationDate:bigint,
-       tcCreationDate:string>>'
-    ) as p
-  from landed
-  join slice on landed.sliceKey = slice.sliceKey and landed.runId = slice.contentRunId
-),
-
-nested as (
-  select
-    parsed.extractedAt,
-    parsed.projectId,
-    parsed.p.tcrTreeTestcase.versionNumber as placementVersionNumber,
-    parsed.p.tcrTreeTestcase.testcase as t
-  from parsed
-),
-
-seenOnExecution as (
-  select
-    nested.extractedAt,
-    nested.t.testcaseId as testcaseId,
-    nested.t.id as testcaseVersionId,
-    coalesce(nested.t.projectId, nested.projectId) as projectId,
-    case when nested.t.projectId is not null then 0 else 2 end as ownerRank,
-    nested.t.externalId as externalId,
-    nested.t.name as testcaseName,
-    nested.t.description as description,
-    nested.t.priority as priority,
-    nested.t.tag as tag,
-    nested.t.testcaseType as testcaseType,
-    coalesce(nested.t.versionNumber, nested.placementVersionNumber) as versionNumber,
-    nested.t.lastModifiedOn as lastModifiedOn,
-    nested.t.creationDate as creationDate,
-    nested.t.tcCreationDate as createdDateText,
-    nested.t.automated as isAutomated
-  from nested
-),
-
--- Grouping before everything else: executions are many, versions few, so what has to be converted and sorted is small.
-versionOnExecution as (
-  select
-    testcaseId,
-    testcaseVersionId,
-    projectId,
-    ownerRank,
-    externalId,
-    testcaseName,
-    description,
-    priority,
-    tag,
-    testcaseType,
-    versionNumber,
-    lastModifiedOn,
-    creationDate,
-    createdDateText,
-    isAutomated,
-    max(extractedAt) as extractedAt
-  from seenOnExecution
-  group by
-    testcaseId,
-    testcaseVersionId,
-    projectId,
-    ownerRank,
-    externalId,
-    testcaseName,
-    description,
-    priority,
-    tag,
-    testcaseType,
-    versionNumber,
-    lastModifiedOn,
-    creationDate,
-    createdDateText,
-    isAutomated
-  -- As a plain condition on testcaseId this would move below the parsing, and every payload would be parsed twice.
-  having count(testcaseId) > 0
-),
-
-versionSeen as (
-  select
-    testcaseId,
-    testcaseVersionId,
-    projectId,
-    ownerRank,
-    externalId,
-    testcaseName,
-    description,
-    priority,
-    tag,
-    testcaseType,
-    versionNumber,
-    case when lastModifiedOn between -62135596800000 and 253402300799999
-      then arrow_cast(to_timestamp_millis(lastModifiedOn), 'Timestamp(Microsecond, Some("UTC"))') end as lastModifiedDateTime,
-    case when creationDate between -62135596800000 and 253402300799999
-      then arrow_cast(to_timestamp_millis(creationDate), 'Timestamp(Microsecond, Some("UTC"))') end as createdDateTime,
-    createdDateText,
-    extractedAt,
-    isAutomated,
-    coalesce(creationDate not between -62135596800000 and 253402300799999, false)
-      or coalesce(lastModifiedOn not between -62135596800000 and 253402300799999, false) as hasUnreadableInstant
-  from versionOnExecution
-  union all
-  select
+    recordKey,
     testcaseId,
     testcaseVersionId,
     projectId,
@@ -170,8 +38,38 @@ versionSeen as (
     extractedAt,
     isAutomated,
     false as hasUnreadableInstant
-  from placement
+  from prepare.testcasePlacement
   where testcaseId is not null
+),
+
+execution as (
+  select
+    recordKey,
+    testcaseId,
+    testcaseVersionId,
+    coalesce(testcaseProjectId, projectId) as projectId,
+    case when testcaseProjectId is not null then 0 else 2 end as ownerRank,
+    testcaseExternalId as externalId,
+    testcaseName,
+    testcaseDescription as description,
+    testcasePriority as priority,
+    testcaseTag as tag,
+    testcaseType,
+    testcaseVersionNumber as versionNumber,
+    testcaseLastModifiedDateTime as lastModifiedDateTime,
+    testcaseCreatedDateTime as createdDateTime,
+    testcaseCreatedDateText as createdDateText,
+    extractedAt,
+    isTestcaseAutomated as isAutomated,
+    hasUnreadableTestcaseInstant as hasUnreadableInstant
+  from prepare.factExecution
+  where testcaseId is not null and isTestcaseReadable
+),
+
+seen as (
+  select * from execution
+  union all
+  select * from placement
 ),
 
 owner as (
@@ -182,14 +80,16 @@ owner as (
       min(case when ownerRank = 1 then projectId end),
       min(projectId)
     ) as projectId
-  from versionSeen
+  from seen
   group by testcaseId
 ),
 
+-- What is sorted is many rows, so their texts are left out of it: they are asked for only where all else is equal.
 ranked as (
   select
-    versionSeen.*,
-    row_number() over (
+    recordKey,
+    testcaseId,
+    rank() over (
       partition by testcaseId
       order by
         versionNumber desc nulls last,
@@ -197,42 +97,60 @@ ranked as (
         extractedAt desc nulls last,
         testcaseVersionId desc nulls last,
         ownerRank,
-        projectId,
-        testcaseName nulls last,
-        description nulls last,
-        externalId nulls last,
-        priority nulls last,
-        tag nulls last,
-        testcaseType nulls last,
-        createdDateTime nulls last,
-        createdDateText nulls last,
-        isAutomated nulls last,
-        hasUnreadableInstant
+        projectId
     ) as recency
-  from versionSeen
+  from seen
+),
+
+newest as (
+  select ranked.recordKey, owner.projectId
+  from owner
+  join ranked on owner.testcaseId = ranked.testcaseId
+  where ranked.recency = 1
+),
+
+chosen as (
+  select
+    seen.*,
+    newest.projectId as ownerProjectId,
+    row_number() over (
+      partition by seen.testcaseId
+      order by
+        seen.testcaseName nulls last,
+        seen.description nulls last,
+        seen.externalId nulls last,
+        seen.priority nulls last,
+        seen.tag nulls last,
+        seen.testcaseType nulls last,
+        seen.createdDateTime nulls last,
+        seen.createdDateText nulls last,
+        seen.isAutomated nulls last,
+        seen.hasUnreadableInstant
+    ) as choice
+  from newest
+  join seen on newest.recordKey = seen.recordKey
 ),
 
 final as (
   select
-    ranked.testcaseId,
-    ranked.testcaseVersionId,
-    owner.projectId,
-    ranked.externalId,
-    ranked.testcaseName,
-    ranked.description,
-    ranked.priority,
-    ranked.tag,
-    ranked.testcaseType,
-    ranked.versionNumber,
-    ranked.createdDateTime,
-    ranked.createdDateText,
-    ranked.lastModifiedDateTime,
-    ranked.extractedAt,
-    ranked.isAutomated,
-    ranked.hasUnreadableInstant
-  from owner
-  join ranked on owner.testcaseId = ranked.testcaseId
-  where ranked.recency = 1
+    testcaseId,
+    testcaseVersionId,
+    ownerProjectId as projectId,
+    externalId,
+    testcaseName,
+    description,
+    priority,
+    tag,
+    testcaseType,
+    versionNumber,
+    createdDateTime,
+    createdDateText,
+    lastModifiedDateTime,
+    extractedAt,
+    isAutomated,
+    hasUnreadableInstant
+  from chosen
+  where choice = 1
 )
 
 select * from final
