@@ -53,7 +53,8 @@ cycleTotal as (
     sum(totalTestcases) as totalTestcases,
     sum(burnedTestcases) as burnedTestcases,
     sum(remainingTestcases) as remainingTestcases,
-    sum(plannedRemaining) as plannedRemaining,
+    -- Rounded, for the order of a sum may touch its last digit.
+    round(sum(plannedRemaining), 9) as plannedRemaining,
     sum(totalExecutions) as totalExecutions,
     sum(completedExecutions) as completedExecutions,
     sum(passedExecutions) as passedExecutions,

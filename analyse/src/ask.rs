@@ -1,7 +1,6 @@
 //! Questions to the lake: what there is, what it holds, and where one execution came from. Nothing is ever written.
 
 mod describe;
-mod output;
 mod query;
 mod trace;
 mod view;
@@ -10,16 +9,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use datafusion::prelude::SessionContext;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use spectra_common::output::Format;
 use spectra_common::run::{Outcome, Run};
 use spectra_common::session;
 
 use view::{View, Wanted};
 
-/// What analyse can do besides a run.
+/// What analyse can be asked.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Question {
     /// Ask in SQL: any table of any stage, as of one release
@@ -67,17 +67,6 @@ pub enum Question {
         #[arg(long, env = "SPECTRA_FORMAT", value_name = "FORMAT", default_value = "table")]
         format: Format,
     },
-}
-
-/// How an answer looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    Table,
-    /// For spreadsheets.
-    Csv,
-    /// For programs: one value.
-    Json,
 }
 
 impl Question {

@@ -17,10 +17,9 @@ use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::properties::WriterProperties;
 use spectra_common::failure::{Exit, failure};
 use spectra_common::model::Model;
+use spectra_common::output::harmless;
 use spectra_common::release::Files;
 use spectra_common::stage::Making;
-
-pub use cell::harmless;
 
 const FOLDER: &str = "analyse/export";
 /// Rows that are written at a time: page limits are looked at between, so this decides the bytes.

@@ -13,15 +13,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use include_dir::{Dir, include_dir};
+use spectra_common::command::{self, StageCommand};
 use spectra_common::model;
 use spectra_common::release::Files;
 use spectra_common::run::{self, Work};
 use spectra_common::settings::{EXIT_CODES, SharedArgs};
-use spectra_common::stage::{self, Definition, FilesForPeople, MakeFiles, Making};
+use spectra_common::stage::{Definition, FilesForPeople, MakeFiles, Making};
 
 use ask::Question;
 use export::{Choice, Format};
@@ -34,7 +35,7 @@ static MODELS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/models");
 struct Arguments {
     /// What to do instead of a run
     #[command(subcommand)]
-    question: Option<Question>,
+    command: Option<Command>,
 
     /// Write the marts as files too, to Files/analyse/export in the lake: csv, parquet, xlsx
     #[arg(long, env = "SPECTRA_EXPORT", value_name = "FORMAT", value_delimiter = ',')]
@@ -48,6 +49,15 @@ struct Arguments {
     shared: SharedArgs,
 }
 
+/// What analyse can do besides a run.
+#[derive(Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Question(Question),
+    #[command(flatten)]
+    Stage(StageCommand),
+}
+
 impl AsRef<SharedArgs> for Arguments {
     fn as_ref(&self) -> &SharedArgs {
         &self.shared
@@ -56,13 +66,15 @@ impl AsRef<SharedArgs> for Arguments {
 
 /// The whole life of the process.
 pub fn main() -> ExitCode {
-    run::main("analyse", |arguments: Arguments| match arguments.question {
-        Some(question) => Ok(Work::question(|run| question.ask(run))),
-        None => {
-            let models = model::load(&MODELS, arguments.shared.models.as_deref())?;
-            let choice = Choice::new(arguments.export, &arguments.export_tables, &models)?;
-            stage::ready(definition(choice), &arguments.shared)
-        }
+    run::main("analyse", |arguments: Arguments| {
+        let command = match arguments.command {
+            Some(Command::Question(question)) => return Ok(Work::question(|run| question.ask(run))),
+            Some(Command::Stage(command)) => Some(command),
+            None => None,
+        };
+        let models = model::load(&MODELS, arguments.shared.models.as_deref())?;
+        let choice = Choice::new(arguments.export, &arguments.export_tables, &models)?;
+        command::ready(command, definition(choice), &arguments.shared)
     })
 }
 

@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use include_dir::{Dir, include_dir};
+use spectra_common::command::{self, StageCommand};
+use spectra_common::run;
 use spectra_common::settings::{EXIT_CODES, SharedArgs};
-use spectra_common::stage::{self, Definition};
+use spectra_common::stage::Definition;
 
 static MODELS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/models");
 
@@ -15,6 +17,10 @@ static MODELS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/models");
 #[derive(Parser)]
 #[command(name = "spectra-clean", version, about, after_help = EXIT_CODES)]
 struct Arguments {
+    /// What to do instead of a run
+    #[command(subcommand)]
+    command: Option<StageCommand>,
+
     #[command(flatten)]
     shared: SharedArgs,
 }
@@ -27,7 +33,11 @@ impl AsRef<SharedArgs> for Arguments {
 
 /// The whole life of the process.
 pub fn main() -> ExitCode {
-    stage::main::<Arguments>(Definition {
+    run::main("clean", |arguments: Arguments| command::ready(arguments.command, definition(), &arguments.shared))
+}
+
+fn definition() -> Definition {
+    Definition {
         name: "clean",
         upstream: "prepare",
         models: &MODELS,
@@ -35,5 +45,5 @@ pub fn main() -> ExitCode {
         controls: Vec::new(),
         worked_out: None,
         files: None,
-    })
+    }
 }

@@ -9,12 +9,14 @@
 //! - [`model`]: a query in a file, with a header the runner obeys
 //! - [`stage`]: runs the models of one stage and publishes their tables
 //! - [`run`]: one execution of one stage, recorded from its start, whatever its end
+//! - [`command`]: what every stage can do besides a run
 //! - [`dictionary`]: what every table and column means
 //!
 //! and when needed: [`session`] (the SQL engine), [`functions`] (what SQL lacks), [`staging`] (files written
 //! but not committed), [`schema`] (which types a table may have), [`failure`] (errors with an exit code),
-//! [`logging`] (what a person or a collector sees).
+//! [`logging`] and [`output`] (what a person or a collector sees).
 
+pub mod command;
 pub mod dictionary;
 pub mod failure;
 pub mod functions;
@@ -22,6 +24,7 @@ pub mod lake;
 pub mod log;
 pub mod logging;
 pub mod model;
+pub mod output;
 pub mod release;
 pub mod run;
 pub mod schema;

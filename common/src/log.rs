@@ -51,7 +51,7 @@ pub struct RunRow {
     pub tables: Option<String>,
     /// How the process ended.
     pub exit_code: Option<i32>,
-    /// Why, when it did not end well.
+    /// Why, when it did not end well; for a release, what is particular about it.
     pub message: Option<String>,
     /// Rows the run wrote.
     pub row_count: Option<i64>,
@@ -71,7 +71,7 @@ pub struct TableRow {
     pub stage: String,
     /// The table, without its schema.
     pub table_name: String,
-    /// rebuilt, appended or unchanged.
+    /// rebuilt, appended, restored or unchanged.
     pub action: String,
     /// Rows written; for an unchanged table none.
     pub row_count: Option<i64>,

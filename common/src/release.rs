@@ -4,6 +4,17 @@
 //! release. The order is: claim the number, commit each table, record what was done, write that row. A run that is
 //! killed in between leaves table versions that no release names.
 
+mod command;
+mod compare;
+mod diff;
+mod list;
+mod presence;
+mod revert;
+mod show;
+
+pub use command::ReleaseCommand;
+pub use presence::{Presence, Presences, look};
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use anyhow::{Context, Result};
@@ -20,6 +31,9 @@ use crate::run::Run;
 use crate::schema::TableSchema;
 use crate::session;
 use crate::staging::{self, Staged, Write};
+
+/// The stages in order.
+pub const STAGES: [&str; 6] = ["source", "prepare", "clean", "transform", "refine", "analyse"];
 
 /// One published release.
 #[derive(Clone, Debug)]
@@ -38,6 +52,12 @@ pub struct Release {
     pub inputs: BTreeMap<String, i64>,
     /// Its tables, by `schema.table`.
     pub tables: BTreeMap<String, TableState>,
+    /// When it was published.
+    pub published_at: Timestamp,
+    /// Rows its run wrote.
+    pub row_count: i64,
+    /// What is particular about it, such as the release it is a copy of.
+    pub note: Option<String>,
 }
 
 /// A table within a release.
@@ -108,13 +128,21 @@ impl History {
             inputs: serde_json::from_str(row.inputs.as_deref().unwrap_or("{}")).with_context(name)?,
             tables: serde_json::from_str(row.tables.as_deref().unwrap_or("{}")).with_context(name)?,
             stage: row.stage.clone(),
+            published_at: row.recorded_at.parse().with_context(name)?,
+            row_count: row.row_count.unwrap_or_default(),
+            note: row.message.clone(),
         });
         Ok(())
     }
 
+    /// All releases of a stage, the newest first.
+    pub fn of(&self, stage: &str) -> impl Iterator<Item = &Release> {
+        self.releases.iter().rev().filter(move |release| release.stage == stage)
+    }
+
     /// The newest release of a stage.
     pub fn newest(&self, stage: &str) -> Option<&Release> {
-        self.releases.iter().rev().find(|release| release.stage == stage)
+        self.of(stage).next()
     }
 
     /// A release by number.
@@ -225,6 +253,8 @@ pub enum Change {
     Overwrite(TableSchema, Staged),
     /// Adds rows; a release with nothing to add only makes sure that the table is there.
     Append(TableSchema, Staged),
+    /// Makes its newest version what it was at an older one, which the state tells of, by these actions.
+    Restore(TableState, Vec<Action>),
 }
 
 /// What is true of a release as a whole.
@@ -239,6 +269,8 @@ pub struct Terms {
     pub inputs: BTreeMap<String, i64>,
     /// Its tables, by `schema.table`, that every later stage may read.
     pub carried: BTreeSet<String>,
+    /// What is particular about it.
+    pub note: Option<String>,
 }
 
 /// Files for people that belong to a release: paths under `<lake>/Files/` and their content.
@@ -317,6 +349,7 @@ pub async fn publish(run: &Run, terms: Terms, tables: Vec<Pending>, files: Files
         tables: Some(serde_json::to_string(&states)?),
         exit_code: Some(0),
         row_count: Some(row_count),
+        message: terms.note,
         ..run.row("published")
     };
     log::append(&run.lake, "run", &[published], None, HashMap::new()).await
@@ -331,6 +364,11 @@ async fn commit(
         Change::Keep(state) => return Ok(("unchanged", None, state.clone())),
         Change::Overwrite(schema, staged) => (schema, staged, Write::Overwrite),
         Change::Append(schema, staged) => (schema, staged, Write::Append),
+        Change::Restore(state, actions) => {
+            let base = pending.base.as_ref().context("there is no table to restore")?;
+            let version = staging::commit(base, actions.clone(), Write::Overwrite, None, metadata.clone()).await?;
+            return Ok(("restored", None, TableState { version, ..state.clone() }));
+        }
     };
     let created;
     let base = match &pending.base {

@@ -172,7 +172,7 @@ pub struct Planned {
 pub struct TableOutcome {
     /// The table, without its schema.
     pub name: String,
-    /// rebuilt, appended or unchanged.
+    /// rebuilt, appended, restored or unchanged.
     pub action: String,
     /// Rows written.
     pub row_count: i64,

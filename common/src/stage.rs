@@ -133,6 +133,7 @@ async fn work(run: Arc<Run>, stage: Definition, models: Vec<Model>, references: 
         fingerprint: plan.fingerprint.clone(),
         inputs: inputs.releases.clone(),
         carried,
+        note: None,
     };
     for (path, _) in &files {
         outcome.files.push(run.lake.display(&run.lake.file_url(path)?));
@@ -417,6 +418,7 @@ fn keep(schema: &str, table: &str, state: TableState) -> Pending {
 fn table_outcome(pending: &Pending) -> TableOutcome {
     let (action, row_count) = match &pending.change {
         Change::Keep(_) => ("unchanged", 0),
+        Change::Restore(state, _) => ("restored", state.rows),
         Change::Overwrite(_, Staged { row_count, .. }) => ("rebuilt", *row_count),
         Change::Append(_, Staged { row_count, .. }) => ("appended", *row_count),
     };

@@ -12,10 +12,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use include_dir::{Dir, include_dir};
+use spectra_common::command::{self, StageCommand};
 use spectra_common::model;
 use spectra_common::run;
 use spectra_common::settings::{EXIT_CODES, SharedArgs};
-use spectra_common::stage::{self, Definition};
+use spectra_common::stage::Definition;
 
 static MODELS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/models");
 static REFERENCES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/reference");
@@ -24,6 +25,10 @@ static REFERENCES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/reference");
 #[derive(Parser)]
 #[command(name = "spectra-prepare", version, about, after_help = EXIT_CODES)]
 struct Arguments {
+    /// What to do instead of a run
+    #[command(subcommand)]
+    command: Option<StageCommand>,
+
     /// What to do when records are not as the contract says; the control driftMode if not given: evolve goes on and
     /// tells of it, freeze publishes nothing, quarantine sets those records aside
     #[arg(long, env = "SPECTRA_DRIFT", value_name = "MODE")]
@@ -73,6 +78,6 @@ pub fn main() -> ExitCode {
             worked_out: Some(landed::work_out),
             files: has_contract.then(contract::files),
         };
-        stage::ready(definition, &arguments.shared)
+        command::ready(arguments.command, definition, &arguments.shared)
     })
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand};
 use jiff::SignedDuration;
+use spectra_common::command::StageCommand;
 use spectra_common::settings::{EXIT_CODES, SharedArgs};
 
 use crate::pace::parse_rate;
@@ -89,10 +90,14 @@ pub struct Arguments {
 }
 
 /// What source can do besides walking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Check the credentials, what they may read, the clock, and that the lake refuses a second writer
     Doctor,
+
+    /// What every stage can do.
+    #[command(flatten)]
+    Stage(StageCommand),
 }
 
 impl AsRef<SharedArgs> for Arguments {

@@ -65,18 +65,21 @@ const LARGEST_HELD_BYTES: u64 = 8 << 20;
 
 /// The whole life of the process.
 pub fn main() -> ExitCode {
-    run::main("source", |arguments: Arguments| {
+    run::main("source", |mut arguments: Arguments| {
+        let is_doctor = match arguments.command.take() {
+            // No API is asked, so none need be given.
+            Some(Command::Stage(command)) => return command.ready(None, &arguments.shared),
+            command => command.is_some(),
+        };
         let spec = Arc::new(Spec::load(arguments.spec.as_deref())?);
         check_names(&spec, &arguments)?;
         let far = Far::new(&spec, &arguments);
-        Ok(match arguments.command {
+        if is_doctor {
             // What is wrong with the far end is a finding, next to others.
-            Some(Command::Doctor) => Work::inspection(move |run| Box::pin(doctor::examine(run, spec, far, arguments))),
-            None => {
-                let far = far?;
-                Work::recorded(move |run| Box::pin(work(run, spec, far, arguments)))
-            }
-        })
+            return Ok(Work::inspection(move |run| Box::pin(doctor::examine(run, spec, far, arguments))));
+        }
+        let far = far?;
+        Ok(Work::recorded(move |run| Box::pin(work(run, spec, far, arguments))))
     })
 }
 
@@ -331,7 +334,14 @@ async fn work(run: Arc<Run>, spec: Arc<Spec>, far: Far, arguments: Arguments) ->
     let staged = walk.found().await?;
     pending.push(append("slice".to_owned(), columns, staged, &mut bases, &fingerprint, 0));
     outcome.tables = pending.iter().map(table_outcome).collect();
-    let terms = Terms { number, as_of: Some(as_of), fingerprint, inputs: BTreeMap::new(), carried: BTreeSet::new() };
+    let terms = Terms {
+        number,
+        as_of: Some(as_of),
+        fingerprint,
+        inputs: BTreeMap::new(),
+        carried: BTreeSet::new(),
+        note: None,
+    };
     release::publish(&run, terms, pending, Vec::new()).await?;
     outcome.is_published = true;
     outcome.release = Some(number);
@@ -369,7 +379,7 @@ fn append(
 fn table_outcome(pending: &Pending) -> TableOutcome {
     let row_count = match &pending.change {
         Change::Append(_, staged) | Change::Overwrite(_, staged) => staged.row_count,
-        Change::Keep(_) => 0,
+        Change::Keep(_) | Change::Restore(..) => 0,
     };
     let action = if row_count > 0 { "appended" } else { "unchanged" };
     TableOutcome { name: pending.table.clone(), action: action.to_owned(), row_count, ..TableOutcome::default() }

@@ -14,6 +14,7 @@
 //! - [`planning`]: what a run expects of itself, against what it does
 //! - [`doctor`]: what a run depends on, looked at without a run
 //! - [`refusals`]: bad input gets a clear error, its exit code, and an unchanged lake
+//! - [`releases`]: listed, shown, compared, gone back to, built again
 //! - [`survival`]: killed, stopped, overtaken
 //! - [`kills`]: a hundred kills, and what each costs
 //! - [`recorded`]: bodies recorded from a real server, where they are at hand
@@ -46,6 +47,7 @@ mod pipeline;
 mod planning;
 mod recorded;
 mod refusals;
+mod releases;
 mod report;
 mod scale;
 mod sealed;

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use spectra_common::dictionary::{self, Table};
 use spectra_common::failure::{Exit, failure};
 use spectra_common::model::TableName;
+use spectra_common::output::{self, Format};
 use spectra_common::schema::type_name;
 
 use super::view::View;
-use super::{Format, output};
 
 /// All tables.
 ///

@@ -9,10 +9,10 @@ use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast;
 use spectra_common::failure::{Exit, failure};
 use spectra_common::model::TableName;
+use spectra_common::output::{self, Format};
 use spectra_common::session;
 
 use super::view::View;
-use super::{Format, output};
 
 /// A table of a query: its schema, if it is named with one, and its name.
 pub type Named = (Option<String>, String);

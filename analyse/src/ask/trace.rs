@@ -10,9 +10,9 @@ use spectra_common::dictionary;
 use spectra_common::failure::{Exit, failure};
 use spectra_common::log;
 use spectra_common::model::TableName;
+use spectra_common::output::{self, Format};
 
 use super::view::View;
-use super::{Format, output};
 
 type Row = Map<String, Value>;
 

@@ -9,11 +9,8 @@ use datafusion::prelude::SessionContext;
 use spectra_common::failure::{Exit, failure};
 use spectra_common::lake::Lake;
 use spectra_common::model::TableName;
-use spectra_common::release::{History, Release};
+use spectra_common::release::{History, Release, STAGES};
 use spectra_common::{log, session};
-
-/// The stages in order.
-pub const STAGES: [&str; 6] = ["source", "prepare", "clean", "transform", "refine", "analyse"];
 
 /// A release somebody asks for: `12`, `refine` or `refine@12`.
 #[derive(Clone, Debug, PartialEq, Eq)]

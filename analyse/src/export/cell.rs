@@ -1,43 +1,12 @@
 //! Values on their way into a cell of a spreadsheet.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::sync::Arc;
 
-use anyhow::Result;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::DataType;
-use datafusion::arrow::record_batch::RecordBatch;
 
 /// The most characters a cell holds, counted as Excel counts them.
 const LONGEST_TEXT: usize = 32_767;
-
-/// Whether a spreadsheet that opens this text from a CSV file would take it for a formula. The wide forms count where
-/// East Asian settings are in use.
-pub fn is_formula(text: &str) -> bool {
-    let first = text.trim_start_matches(' ').chars().next();
-    first.is_some_and(|first| matches!(first, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠'))
-}
-
-/// The rows with an apostrophe before every text that would be taken for a formula. Numbers stay as they are.
-///
-/// # Errors
-/// Never: the columns keep their types.
-pub fn harmless(rows: &RecordBatch) -> Result<RecordBatch> {
-    let columns = rows.columns().iter().map(|column| match column.data_type() {
-        DataType::Utf8 => Arc::new(
-            column
-                .as_string::<i32>()
-                .iter()
-                .map(|text| {
-                    text.map(|text| if is_formula(text) { Cow::from(format!("'{text}")) } else { Cow::from(text) })
-                })
-                .collect::<StringArray>(),
-        ) as ArrayRef,
-        _ => Arc::clone(column),
-    });
-    Ok(RecordBatch::try_new(rows.schema(), columns.collect())?)
-}
 
 /// Text as XML, cut to what a cell holds. Says whether it was cut.
 pub fn escape(text: &str, into: &mut String) -> bool {
@@ -93,30 +62,7 @@ pub fn is_too_wide(name: &str, column: &dyn Array) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::array::Int64Array;
-    use datafusion::arrow::datatypes::{Field, Schema};
-
     use super::*;
-
-    #[test]
-    fn what_would_be_a_formula_gets_an_apostrophe_and_numbers_do_not() {
-        for text in ["=1+1", "+1", "-1", "@A1", "\tx", "\rx", " =1", "＝1"] {
-            assert!(is_formula(text), "{text:?}");
-        }
-        for text in ["", "plain", "1-1", "'=1", "a=b"] {
-            assert!(!is_formula(text), "{text:?}");
-        }
-        let schema =
-            Schema::new(vec![Field::new("name", DataType::Utf8, true), Field::new("count", DataType::Int64, true)]);
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(StringArray::from(vec![Some("=cmd|' /C calc'!A0"), None, Some("fine")])),
-            Arc::new(Int64Array::from(vec![-1, 0, 1])),
-        ];
-        let rows = harmless(&RecordBatch::try_new(Arc::new(schema), columns).unwrap()).unwrap();
-        let names: Vec<Option<&str>> = rows.column(0).as_string::<i32>().iter().collect();
-        assert_eq!(names, [Some("'=cmd|' /C calc'!A0"), None, Some("fine")]);
-        assert_eq!(rows.column(1).as_primitive::<datafusion::arrow::datatypes::Int64Type>().value(0), -1);
-    }
 
     fn escaped(text: &str) -> (String, bool) {
         let mut into = String::new();

@@ -9,9 +9,10 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::display::array_value_to_string;
+use spectra_common::output::is_formula;
 
 use super::archive::Part;
-use super::cell::{escape, is_formula, is_too_wide, letters};
+use super::cell::{escape, is_too_wide, letters};
 
 /// The most rows a sheet holds below its header.
 pub const MOST_ROWS: usize = 1_048_575;

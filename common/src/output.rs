@@ -1,9 +1,11 @@
-//! Answers on standard output.
+//! Answers on standard output: tables for people, CSV for spreadsheets, JSON for programs.
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use datafusion::arrow::array::{ArrayRef, AsArray, StringArray};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::json::ArrayWriter;
@@ -14,8 +16,16 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 use tracing::warn;
 
-use super::Format;
-use crate::export::harmless;
+/// How an answer looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// For spreadsheets.
+    Csv,
+    /// For programs: one value.
+    Json,
+}
 
 /// Rows of a table for people: nobody reads more, and the width of its columns needs all of them at once.
 const MOST_ROWS_SHOWN: usize = 10_000;
@@ -108,6 +118,33 @@ pub fn plain(text: &str) -> String {
         .collect()
 }
 
+/// Whether a spreadsheet that opens this text from a CSV file would take it for a formula. The wide forms count where
+/// East Asian settings are in use.
+pub fn is_formula(text: &str) -> bool {
+    let first = text.trim_start_matches(' ').chars().next();
+    first.is_some_and(|first| matches!(first, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠'))
+}
+
+/// The rows with an apostrophe before every text that would be taken for a formula. Numbers stay as they are.
+///
+/// # Errors
+/// Never: the columns keep their types.
+pub fn harmless(rows: &RecordBatch) -> Result<RecordBatch> {
+    let columns = rows.columns().iter().map(|column| match column.data_type() {
+        DataType::Utf8 => Arc::new(
+            column
+                .as_string::<i32>()
+                .iter()
+                .map(|text| {
+                    text.map(|text| if is_formula(text) { Cow::from(format!("'{text}")) } else { Cow::from(text) })
+                })
+                .collect::<StringArray>(),
+        ) as ArrayRef,
+        _ => Arc::clone(column),
+    });
+    Ok(RecordBatch::try_new(rows.schema(), columns.collect())?)
+}
+
 /// Writes a text; that nobody reads on is no error.
 ///
 /// # Errors
@@ -148,10 +185,33 @@ pub fn words(titles: &[&str], rows: &[Vec<String>], format: Format) -> Result<()
 
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use datafusion::arrow::array::Int64Array;
+    use datafusion::arrow::datatypes::{Field, Int64Type, Schema};
+
+    use super::*;
 
     #[test]
     fn nothing_in_a_name_steers_a_terminal() {
         assert_eq!(plain("a\u{1b}[31mb\u{202e}c\nd"), "a\u{fffd}[31mb\u{fffd}c d");
+    }
+
+    #[test]
+    fn what_would_be_a_formula_gets_an_apostrophe_and_numbers_do_not() {
+        for text in ["=1+1", "+1", "-1", "@A1", "\tx", "\rx", " =1", "＝1"] {
+            assert!(is_formula(text), "{text:?}");
+        }
+        for text in ["", "plain", "1-1", "'=1", "a=b"] {
+            assert!(!is_formula(text), "{text:?}");
+        }
+        let schema =
+            Schema::new(vec![Field::new("name", DataType::Utf8, true), Field::new("count", DataType::Int64, true)]);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(vec![Some("=cmd|' /C calc'!A0"), None, Some("fine")])),
+            Arc::new(Int64Array::from(vec![-1, 0, 1])),
+        ];
+        let rows = harmless(&RecordBatch::try_new(Arc::new(schema), columns).unwrap()).unwrap();
+        let names: Vec<Option<&str>> = rows.column(0).as_string::<i32>().iter().collect();
+        assert_eq!(names, [Some("'=cmd|' /C calc'!A0"), None, Some("fine")]);
+        assert_eq!(rows.column(1).as_primitive::<Int64Type>().value(0), -1);
     }
 }

@@ -1,0 +1,40 @@
+//! What every stage can do besides a run: the words behind the name of its binary.
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::release::ReleaseCommand;
+use crate::run::Work;
+use crate::settings::SharedArgs;
+use crate::stage::{self, Definition};
+
+/// What every stage can do besides a run.
+#[derive(Clone, Debug, Subcommand)]
+pub enum StageCommand {
+    /// List this stage's releases, look at one, compare two, or go back to one
+    #[command(subcommand)]
+    Release(ReleaseCommand),
+}
+
+impl StageCommand {
+    /// The command as work. `stage` is what the stage is made of; source, which has no models, gives none.
+    ///
+    /// # Errors
+    /// What can be refused before the lake is touched.
+    pub fn ready(self, stage: Option<Definition>, settings: &SharedArgs) -> Result<Work> {
+        match self {
+            Self::Release(command) => command.ready(stage, settings),
+        }
+    }
+}
+
+/// A stage of models, ready to do what was asked for: a command, or else a run.
+///
+/// # Errors
+/// What can be refused before the lake is touched.
+pub fn ready(command: Option<StageCommand>, stage: Definition, settings: &SharedArgs) -> Result<Work> {
+    match command {
+        Some(command) => command.ready(Some(stage), settings),
+        None => stage::ready(stage, settings),
+    }
+}
