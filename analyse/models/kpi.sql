@@ -101,9 +101,9 @@ recentCount as (
   group by dayCount.cycleKey
 ),
 
--- Sums of squares add up over cycles, variances do not.
+-- Sums of squares add up over cycles, variances do not; whole numbers add up to the same in any order.
 squareSum as (
-  select cycleKey, sum(durationMs / 1000.0 * (durationMs / 1000.0)) as squaredSeconds
+  select cycleKey, sum(cast(durationMs as decimal(19, 0)) * cast(durationMs as decimal(19, 0))) as squaredMs
   from execution
   where durationMs is not null
   group by cycleKey
@@ -117,7 +117,7 @@ cycleFigure as (
     coalesce(recentCount.monthCount, 0) as monthCount,
     coalesce(recentCount.growthCount, 0) as growthCount,
     coalesce(recentCount.formerCount, 0) as formerCount,
-    squareSum.squaredSeconds
+    squareSum.squaredMs
   from cycle
   left join recentCount on cycle.cycleKey = recentCount.cycleKey
   left join squareSum on cycle.cycleKey = squareSum.cycleKey
@@ -164,7 +164,7 @@ levelTotal as (
     round(sum(remainingTestcases - plannedRemaining), 9) as plannedDelta,
     sum(durationMs) as durationMs,
     sum(timedExecutions) as timedCount,
-    round(sum(squaredSeconds), 3) as squaredSeconds,
+    cast(sum(squaredMs) as double) / 1000000.0 as squaredSeconds,
     sum(timeVarianceMs) as timeVarianceMs,
     round(sum(case when level = 'cycle' or isActiveCycle then velocity end), 9) as velocity,
     max(daysBehindSchedule) as daysBehindSchedule,

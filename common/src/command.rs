@@ -7,6 +7,7 @@ use crate::release::ReleaseCommand;
 use crate::run::Work;
 use crate::settings::SharedArgs;
 use crate::stage::{self, Definition};
+use crate::upkeep;
 
 /// What every stage can do besides a run.
 #[derive(Clone, Debug, Subcommand)]
@@ -14,6 +15,12 @@ pub enum StageCommand {
     /// List this stage's releases, look at one, compare two, or go back to one
     #[command(subcommand)]
     Release(ReleaseCommand),
+
+    /// Merge small files, let go of old releases, and delete files that nothing names any more
+    ///
+    /// Looks after the tables of this stage and the logs all stages share. What a kept release names is never touched.
+    /// --plan says what would be done.
+    Upkeep(upkeep::Arguments),
 }
 
 impl StageCommand {
@@ -24,6 +31,7 @@ impl StageCommand {
     pub fn ready(self, stage: Option<Definition>, settings: &SharedArgs) -> Result<Work> {
         match self {
             Self::Release(command) => command.ready(stage, settings),
+            Self::Upkeep(arguments) => upkeep::ready(arguments, None),
         }
     }
 }

@@ -1,9 +1,13 @@
 //! Errors that a caller acts on: each carries the exit code an orchestrator sees and a hint for the person who reads it.
 
 use std::fmt;
+use std::io;
 
+use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use deltalake::{DeltaTableError, ObjectStoreError};
+
+use crate::verified::refusal;
 
 /// How a process ends. The numbers are a contract with orchestrators and follow `sysexits.h` where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +46,7 @@ impl Exit {
 }
 
 /// An error with an exit code and, where there is one, a hint.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// How the process will end.
     pub exit: Exit,
@@ -80,8 +84,7 @@ pub fn failure(exit: Exit, message: impl Into<String>, hint: impl Into<String>) 
 
 /// The exit code of any error: the one it carries, else the one its cause implies, else [`Exit::Bug`].
 pub fn exit_of(error: &anyhow::Error) -> Exit {
-    // Finds a failure that is the context of another error too, which the chain does not show as one.
-    if let Some(failure) = error.downcast_ref::<Failure>() {
+    if let Some(failure) = failure_of(error) {
         return failure.exit;
     }
     for cause in error.chain() {
@@ -103,10 +106,26 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     Exit::Bug
 }
 
+/// The failure that an error is or comes from, even where a library carried it as the cause of an error of its own.
+fn failure_of(error: &anyhow::Error) -> Option<Failure> {
+    // The first finds a failure that is the context of another error too, which the chain does not show as one.
+    let own = error.downcast_ref::<Failure>();
+    own.or_else(|| carried(error)).cloned().or_else(|| error.chain().find_map(|cause| refusal(&cause.to_string())))
+}
+
+fn carried(error: &anyhow::Error) -> Option<&Failure> {
+    error.chain().find_map(|cause| cause.downcast_ref::<Failure>())
+}
+
 fn exit_of_query(error: &DataFusionError) -> Option<Exit> {
     match error.find_root() {
         DataFusionError::ResourcesExhausted(_) => Some(Exit::TryAgain),
         DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) | DataFusionError::ParquetError(_) => {
+            Some(Exit::LakeUnavailable)
+        }
+        DataFusionError::ArrowError(error, _)
+            if matches!(**error, ArrowError::ParquetError(_) | ArrowError::IoError(..)) =>
+        {
             Some(Exit::LakeUnavailable)
         }
         DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => Some(Exit::DataRefused),
@@ -117,36 +136,65 @@ fn exit_of_query(error: &DataFusionError) -> Option<Exit> {
     }
 }
 
-/// The hint of the innermost failure that has one, or a standard one for running out of memory.
+/// What the reader can do: what the failure says, else what its cause suggests.
 pub fn hint_of(error: &anyhow::Error) -> Option<String> {
-    let own = error.downcast_ref::<Failure>().and_then(|failure| failure.hint.clone());
-    own.or_else(|| {
-        let exhausted = error.chain().filter_map(|cause| cause.downcast_ref::<DataFusionError>());
-        exhausted
-            .filter(|error| matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)))
-            .map(|_| "give the run more with --memory, or fewer --threads".to_owned())
-            .next()
-    })
+    if let Some(hint) = failure_of(error).and_then(|failure| failure.hint) {
+        return Some(hint);
+    }
+    let is_exhausted = |cause: &(dyn std::error::Error + 'static)| {
+        let query = cause.downcast_ref::<DataFusionError>();
+        query.is_some_and(|error| matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)))
+    };
+    if error.chain().any(is_exhausted) {
+        return Some("give the run more with --memory, or fewer --threads".to_owned());
+    }
+    let kind = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    let hint = match kind {
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge) => {
+            "there is no room left: make some and run again; nothing of this run is visible"
+        }
+        Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
+            "let this user write to the lake and run again; nothing of this run is visible"
+        }
+        _ if exit_of(error) == Exit::LakeUnavailable => {
+            "look after the storage of the lake and run again; nothing of this run is visible"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
-/// The whole chain of an error on one line, outermost first, without repeating a cause its parent already quotes.
+/// The whole chain of an error on one line, outermost first, without repeating a cause its parent already quotes, and
+/// without what libraries say around a failure of ours or below their message.
 pub fn one_line(error: &anyhow::Error) -> String {
-    let mut line = String::new();
+    let failure = carried(error).cloned().or_else(|| error.chain().find_map(|cause| refusal(&cause.to_string())));
+    let own = failure.map(|failure| plain(&failure.message));
+    let mut parts: Vec<String> = Vec::new();
+    let mut add = |text: String| {
+        if !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
+        }
+    };
     for cause in error.chain() {
-        let text = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-        if line.is_empty() {
-            line = text;
-        } else if !line.contains(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
+        let text = plain(&cause.to_string());
+        match &own {
+            Some(own) if text.contains(own.as_str()) => add(own.clone()),
+            _ => add(text),
         }
     }
-    line
+    parts.join(": ")
+}
+
+/// A message on one line, without the backtrace that some libraries print into theirs.
+fn plain(text: &str) -> String {
+    let is_frame = |line: &&str| line.trim_start().starts_with("0: ");
+    text.lines().take_while(|line| !is_frame(line)).flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
 mod tests {
     use anyhow::Context;
+    use deltalake::parquet::errors::ParquetError;
 
     use super::*;
 
@@ -178,5 +226,41 @@ mod tests {
     #[test]
     fn an_error_nobody_foresaw_is_our_bug() {
         assert_eq!(exit_of(&anyhow::anyhow!("surprise")), Exit::Bug);
+    }
+
+    #[test]
+    fn a_failure_that_a_library_carried_is_found_and_told_without_the_library() {
+        let carried = Failure::new(Exit::LakeUnavailable, "the data file a.parquet is damaged").hint("restore it");
+        let store = ObjectStoreError::Generic { store: "lake", source: Box::new(carried) };
+        let error =
+            anyhow::Error::from(DataFusionError::ObjectStore(Box::new(store))).context("building clean.dimCycle");
+        assert_eq!(exit_of(&error), Exit::LakeUnavailable);
+        assert_eq!(one_line(&error), "building clean.dimCycle: the data file a.parquet is damaged");
+        assert_eq!(hint_of(&error).as_deref(), Some("restore it"));
+    }
+
+    #[test]
+    fn a_failure_of_which_a_library_kept_the_text_is_found_too() {
+        let text =
+            "Failed to fetch metadata: Generic lake error: the data file a.parquet of table clean.dimCycle is missing";
+        let error = anyhow::Error::from(DataFusionError::ParquetError(Box::new(ParquetError::General(text.into()))))
+            .context("building transform.dimCycle");
+        assert_eq!(exit_of(&error), Exit::LakeUnavailable);
+        let told = "building transform.dimCycle: the data file a.parquet of table clean.dimCycle is missing";
+        assert_eq!(one_line(&error), told);
+        assert!(hint_of(&error).is_some_and(|hint| hint.contains("run spectra-clean again")));
+    }
+
+    #[test]
+    fn no_backtrace_is_told() {
+        let error = anyhow::anyhow!("Json error: bad value\n   0: core::ops::call\n   1: main");
+        assert_eq!(one_line(&error), "Json error: bad value");
+    }
+
+    #[test]
+    fn a_full_disk_asks_for_room() {
+        let error = anyhow::Error::from(io::Error::from(io::ErrorKind::StorageFull)).context("appending to log.run");
+        assert_eq!(exit_of(&error), Exit::LakeUnavailable);
+        assert!(hint_of(&error).is_some_and(|hint| hint.contains("no room")));
     }
 }

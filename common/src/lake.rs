@@ -6,10 +6,11 @@ use anyhow::{Context, Result};
 use datafusion::object_store::ObjectStoreExt;
 use deltalake::kernel::StructType;
 use deltalake::logstore::{LogStoreRef, ObjectStoreRef};
-use deltalake::{DeltaTable, DeltaTableBuilder, ObjectStoreError, Path};
+use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStoreError, Path};
 use url::Url;
 
-use crate::failure::{Exit, Failure, failure};
+use crate::failure::{Exit, Failure, failure, one_line};
+use crate::log_damage;
 
 /// A lake, by its root URL.
 #[derive(Clone, Debug)]
@@ -128,11 +129,14 @@ impl Lake {
         if !delta.verify_deltatable_existence().await.with_context(opening)? {
             return Ok(None);
         }
-        match version {
-            Some(version) => delta.load_version(version).await.with_context(opening)?,
-            None => delta.load().await.with_context(opening)?,
+        let loaded = match version {
+            Some(version) => delta.load_version(version).await,
+            None => delta.load().await,
+        };
+        match loaded {
+            Ok(()) => Ok(Some(delta)),
+            Err(error) => Err(unreadable(&format!("{schema}.{table}"), opening(), &delta, version, error).await),
         }
-        Ok(Some(delta))
     }
 
     /// The newest version of a table, without reading what is in it; `None` when there is no such table.
@@ -149,9 +153,13 @@ impl Lake {
         if !delta.verify_deltatable_existence().await? {
             return Ok(None);
         }
-        let version =
-            delta.get_latest_version().await.with_context(|| format!("listing the versions of {schema}.{table}"))?;
-        Ok(Some(version))
+        match delta.get_latest_version().await {
+            Ok(version) => Ok(Some(version)),
+            Err(error) => {
+                let doing = format!("listing the versions of table {schema}.{table}");
+                Err(unreadable(&format!("{schema}.{table}"), doing, &delta, None, error).await)
+            }
+        }
     }
 
     /// The newest version of a table, which is made, empty, where it does not exist.
@@ -223,6 +231,46 @@ impl Lake {
     /// A location for people: a path for a local lake, the URL otherwise.
     pub fn display(&self, url: &Url) -> String {
         url.to_file_path().map_or_else(|()| url.to_string(), |path| path.display().to_string())
+    }
+}
+
+/// What mends a table, or a file of it, that is not what it was.
+pub fn remedy(table: &str) -> String {
+    match table.split_once('.') {
+        Some((stage @ ("prepare" | "clean" | "transform" | "refine" | "analyse"), name)) => format!(
+            "restore it from a copy, or move the folder Tables/{stage}/{name} away and run spectra-{stage} again"
+        ),
+        Some(("quarantine", name)) => format!(
+            "restore it from a copy, or move the folder Tables/quarantine/{name} away and run the stage again \
+             that sets these rows aside"
+        ),
+        _ => "restore it from a copy: what is in it is nowhere else".to_owned(),
+    }
+}
+
+/// Why a table that is there cannot be opened, by the file that is to blame where one is.
+async fn unreadable(
+    table: &str,
+    doing: String,
+    delta: &DeltaTable,
+    version: Option<u64>,
+    error: DeltaTableError,
+) -> anyhow::Error {
+    if let Some(damage) = log_damage::find(&delta.log_store(), version).await {
+        let hint = damage.remedy.unwrap_or_else(|| remedy(table));
+        return failure(Exit::LakeUnavailable, format!("{doing}: {}", damage.message), hint);
+    }
+    if error.to_string().contains("not supported") {
+        let cause = one_line(&error.into());
+        let hint =
+            "another program changed the table: use a release of spectra that knows this feature, or take it away";
+        return failure(Exit::LakeUnavailable, format!("{doing}: {cause}"), hint);
+    }
+    let gone = version.is_some() && error.to_string().contains("end version");
+    let error = anyhow::Error::from(error);
+    match gone {
+        true => failure(Exit::LakeUnavailable, format!("{doing}: it has no such version"), remedy(table)),
+        false => error.context(doing),
     }
 }
 

@@ -10,10 +10,11 @@
 //! - [`stage`]: runs the models of one stage and publishes their tables
 //! - [`run`]: one execution of one stage, recorded from its start, whatever its end
 //! - [`command`]: what every stage can do besides a run
+//! - [`upkeep`]: small files merged, releases let go of, files deleted that nothing names
 //! - [`dictionary`]: what every table and column means
 //!
 //! and when needed: [`session`] (the SQL engine), [`functions`] (what SQL lacks), [`staging`] (files written
-//! but not committed), [`schema`] (which types a table may have), [`failure`] (errors with an exit code),
+//! but not committed), [`verified`] (files read as they were written), [`schema`] (which types a table may have), [`failure`] (errors with an exit code),
 //! [`logging`] and [`output`] (what a person or a collector sees).
 
 pub mod command;
@@ -22,6 +23,7 @@ pub mod failure;
 pub mod functions;
 pub mod lake;
 pub mod log;
+mod log_damage;
 pub mod logging;
 pub mod model;
 pub mod output;
@@ -32,3 +34,5 @@ pub mod session;
 pub mod settings;
 pub mod stage;
 pub mod staging;
+pub mod upkeep;
+pub mod verified;

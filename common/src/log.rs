@@ -19,6 +19,8 @@ use crate::failure::{Exit, failure};
 use crate::lake::Lake;
 use crate::schema::TableSchema;
 use crate::staging::{self, Staged};
+use crate::upkeep::{self, merge};
+use crate::verified;
 
 /// The tables, without their schema.
 pub const TABLES: [&str; 4] = ["run", "table", "expectation", "slice"];
@@ -31,7 +33,7 @@ pub struct RunRow {
     pub run_id: String,
     /// Its stage.
     pub stage: String,
-    /// started, publishing, published, unchanged, failed, stopped or lost.
+    /// started, publishing, published, unchanged, failed, stopped or lost; of upkeep also upkeep and gone.
     pub status: String,
     /// The release: claimed by `publishing`, real with `published`, current with `unchanged`.
     pub release: Option<i64>,
@@ -71,7 +73,7 @@ pub struct TableRow {
     pub stage: String,
     /// The table, without its schema.
     pub table_name: String,
-    /// rebuilt, appended, restored or unchanged.
+    /// rebuilt, appended, restored, merged, folded or unchanged.
     pub action: String,
     /// Rows written; for an unchanged table none.
     pub row_count: Option<i64>,
@@ -326,14 +328,22 @@ impl Appender {
             }
             if staged.is_none() {
                 let rows = vec![batch(&columns.arrow, rows)?];
-                staged = Some(staging::stage_batches(&delta.log_store(), &columns, rows).await?);
+                let written = staging::stage_batches(&delta.log_store(), &columns, rows).await?;
+                staged = Some(verified::seal(&delta.log_store(), &written).await?);
             }
             let adds = staged.iter().flat_map(|staged| staged.adds.iter().cloned()).map(Action::Add).collect();
             let transaction = claim.map(|claim| Transaction::new(&claim.application, claim.release));
             let done = staging::commit(&delta, adds, staging::Write::Append, transaction, metadata.clone()).await;
+            let is_due = claim.is_none() && merge::due(&delta).is_ok_and(|files| !files.is_empty());
             self.open = Some(delta);
             match done {
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    // A claim is waited for by others.
+                    if is_due {
+                        upkeep::after_append(&self.lake, table).await;
+                    }
+                    return Ok(());
+                }
                 Err(error) if is_conflict(&error) => {
                     let longest_ms = 20 * u64::from(attempt + 1);
                     tokio::time::sleep(Duration::from_millis(rand::random_range(1..longest_ms))).await;

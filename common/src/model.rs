@@ -6,6 +6,7 @@
 //! -- expect: cycleName is not null, else quarantine
 //! -- reference: releaseKey in transform.dimRelease.releaseKey
 //! -- conserves: prepare.dimCycle
+//! -- incremental: sliceKey of prepare.slice, source.dimCycle
 //! select …
 //! ```
 
@@ -81,6 +82,15 @@ pub struct Reference {
     pub target: String,
 }
 
+/// Which part of a model's rows is made of which part of its inputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incremental {
+    /// Column, of the model and of these inputs, whose values tell the parts apart.
+    pub column: String,
+    /// The inputs of which a part of the model needs the same part only.
+    pub inputs: BTreeSet<TableName>,
+}
+
 /// A parsed model.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -98,6 +108,8 @@ pub struct Model {
     pub references: Vec<Reference>,
     /// Table whose every row must come out, be it in the table or in quarantine.
     pub conserves: Option<TableName>,
+    /// How it can be renewed without being built whole, where it can.
+    pub incremental: Option<Incremental>,
     /// The whole text.
     pub sql: String,
     /// Tables the query names.
@@ -152,7 +164,8 @@ fn refuse(file: &str, line: usize, message: impl std::fmt::Display) -> anyhow::E
         Exit::Configuration,
         format!("{file}:{line}: {message}"),
         "a header says in words what a row is, then `-- key: …`, then any of `-- expect: …, else warn|quarantine|fail`, \
-         `-- reference: column in schema.table.column`, `-- conserves: schema.table`",
+         `-- reference: column in schema.table.column`, `-- conserves: schema.table`, \
+         `-- incremental: column of schema.table, …`",
     )
 }
 
@@ -169,6 +182,7 @@ pub fn parse(table: &str, file: &str, text: &str) -> Result<Model> {
         expectations: Vec::new(),
         references: Vec::new(),
         conserves: None,
+        incremental: None,
         sql: text.to_owned(),
         inputs: BTreeSet::new(),
     };
@@ -182,6 +196,14 @@ pub fn parse(table: &str, file: &str, text: &str) -> Result<Model> {
         return Err(refuse(file, 1, "the header names no key"));
     }
     model.inputs = inputs(file, text)?;
+    let declared = model.incremental.iter().flat_map(|incremental| &incremental.inputs);
+    if let Some(stranger) = declared.into_iter().find(|name| !model.inputs.contains(*name)) {
+        return Err(refuse(
+            file,
+            1,
+            format!("it is said to be incremental by {stranger}, which the query does not read"),
+        ));
+    }
     Ok(model)
 }
 
@@ -247,6 +269,17 @@ impl Model {
                 })?;
                 if self.conserves.replace(table).is_some() {
                     return Err(refuse(&file, line, "a second table to conserve"));
+                }
+            }
+            Some(("incremental", rule)) => {
+                let parsed = rule.split_once(" of ").and_then(|(column, tables)| {
+                    let inputs = tables.split(',').map(TableName::parse).collect::<Option<_>>()?;
+                    Some(Incremental { column: column.trim().to_owned(), inputs })
+                });
+                let parsed = parsed
+                    .ok_or_else(|| refuse(&file, line, "what is incremental reads `column of schema.table, …`"))?;
+                if self.incremental.replace(parsed).is_some() {
+                    return Err(refuse(&file, line, "a second way to be incremental"));
                 }
             }
             // Before the key a colon is punctuation; after it, a misspelt directive must not pass for words.

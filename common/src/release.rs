@@ -3,6 +3,8 @@
 //! Delta commits one table at a time; a stage writes many. The row in `log.run` with status `published` is the
 //! release. The order is: claim the number, commit each table, record what was done, write that row. A run that is
 //! killed in between leaves table versions that no release names.
+//!
+//! What a person can do with releases is [`ReleaseCommand`]: list, show, diff, revert.
 
 mod command;
 mod compare;
@@ -11,15 +13,17 @@ mod list;
 mod presence;
 mod revert;
 mod show;
+mod whole;
 
 pub use command::ReleaseCommand;
 pub use presence::{Presence, Presences, look};
+pub use whole::{adds_of, files_of, open};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use anyhow::{Context, Result};
 use deltalake::DeltaTable;
-use deltalake::kernel::Action;
+use deltalake::kernel::{Action, Add};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -31,6 +35,8 @@ use crate::run::Run;
 use crate::schema::TableSchema;
 use crate::session;
 use crate::staging::{self, Staged, Write};
+use crate::upkeep::{self, merge};
+use crate::verified;
 
 /// The stages in order.
 pub const STAGES: [&str; 6] = ["source", "prepare", "clean", "transform", "refine", "analyse"];
@@ -61,7 +67,7 @@ pub struct Release {
 }
 
 /// A table within a release.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct TableState {
     /// Delta version.
@@ -75,6 +81,42 @@ pub struct TableState {
     /// Whether every later stage may read it, not only the next.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_carried: bool,
+    /// What tells its data files from any others; not known of releases from before this was kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub files: String,
+    /// The older version whose rows this one has, where upkeep put them into fewer files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<u64>,
+}
+
+impl TableState {
+    /// Equal for two versions of a table that have the same rows.
+    pub fn content_version(&self) -> u64 {
+        self.same_as.unwrap_or(self.version)
+    }
+
+    /// What a later version is that has the same rows; its own number is known once it is committed.
+    pub fn with_same_rows(&self) -> Self {
+        Self { same_as: Some(self.content_version()), ..self.clone() }
+    }
+}
+
+/// How a release came about, as `log.run` says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// A run worked it out.
+    Published,
+    /// Upkeep made it out of the release before.
+    Upkeep,
+}
+
+impl Status {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Upkeep => "upkeep",
+        }
+    }
 }
 
 /// All releases of a lake, and when source last looked.
@@ -83,6 +125,8 @@ pub struct History {
     /// Newest end of a source run, by the release that was current then.
     walks: BTreeMap<i64, Timestamp>,
     finished: HashSet<String>,
+    /// When upkeep let go of releases, by stage and number.
+    gone: BTreeMap<(String, i64), Timestamp>,
     log: Option<DeltaTable>,
 }
 
@@ -92,31 +136,57 @@ impl History {
     /// # Errors
     /// [`Exit::LakeUnavailable`] when it cannot be read.
     pub async fn load(lake: &Lake) -> Result<Self> {
-        let Some(log) = lake.open("log", "run", None).await? else {
-            return Ok(Self { releases: Vec::new(), walks: BTreeMap::new(), finished: HashSet::new(), log: None });
+        let mut history = Self {
+            releases: Vec::new(),
+            walks: BTreeMap::new(),
+            finished: HashSet::new(),
+            gone: BTreeMap::new(),
+            log: lake.open("log", "run", None).await?,
         };
+        let Some(log) = &history.log else { return Ok(history) };
         let context = session::new(256 << 20, 1)?;
-        session::register_delta(&context, "log", "run", &log).await?;
-        let sql = "select * from log.run where status in ('published', 'unchanged') and (status = 'published' or stage = 'source')";
+        session::register_delta(&context, "log", "run", log).await?;
+        // What a release consisted of is a long text, and of no use once it is gone.
+        let sql = "with gone as (select stage, release from log.run where status = 'gone')
+            select run.\"runId\", run.stage, run.status, run.release, run.\"startedAt\", run.\"recordedAt\", run.\"asOf\",
+                run.fingerprint, run.inputs, run.message, run.\"rowCount\", run.version,
+                case when gone.release is null then run.tables end as tables
+            from log.run as run left join gone on run.stage = gone.stage and run.release = gone.release
+            where run.status in ('published', 'upkeep', 'gone') or (run.status = 'unchanged' and run.stage = 'source')";
         let rows: Vec<RunRow> = log::rows(&context.sql(sql).await?.collect().await.context("reading log.run")?)?;
-        let mut history =
-            Self { releases: Vec::new(), walks: BTreeMap::new(), finished: HashSet::new(), log: Some(log) };
         for row in rows {
             history.take(row)?;
         }
+        let gone = &history.gone;
+        history.releases.retain(|release| !gone.contains_key(&(release.stage.clone(), release.number)));
         history.releases.sort_by_key(|release| release.number);
         Ok(history)
     }
 
     fn take(&mut self, row: RunRow) -> Result<()> {
         let Some(number) = row.release else { return Ok(()) };
-        if row.stage == "source" {
-            self.finished.insert(row.run_id.clone());
-            let ended: Timestamp = row.recorded_at.parse().context("reading log.run: recordedAt")?;
-            let newest = self.walks.entry(number).or_insert(ended);
-            *newest = ended.max(*newest);
+        let recorded: Timestamp = row.recorded_at.parse().context("reading log.run: recordedAt")?;
+        if row.status == "gone" {
+            self.gone.insert((row.stage, number), recorded);
+            return Ok(());
         }
-        if row.status != "published" {
+        if is_newer(&row.version) {
+            return Err(failure(
+                Exit::LakeUnavailable,
+                format!(
+                    "release {number} of {} was published by spectra {}, which is newer than this one ({OUR_VERSION})",
+                    row.stage, row.version
+                ),
+                format!("install spectra {} or later for every stage that uses this lake", row.version),
+            ));
+        }
+        let is_upkeep = row.status == Status::Upkeep.as_str();
+        if row.stage == "source" && !is_upkeep {
+            self.finished.insert(row.run_id.clone());
+            let newest = self.walks.entry(number).or_insert(recorded);
+            *newest = recorded.max(*newest);
+        }
+        if row.status != Status::Published.as_str() && !is_upkeep {
             return Ok(());
         }
         let name = || format!("reading release {number} of {} in log.run", row.stage);
@@ -128,11 +198,16 @@ impl History {
             inputs: serde_json::from_str(row.inputs.as_deref().unwrap_or("{}")).with_context(name)?,
             tables: serde_json::from_str(row.tables.as_deref().unwrap_or("{}")).with_context(name)?,
             stage: row.stage.clone(),
-            published_at: row.recorded_at.parse().with_context(name)?,
+            published_at: recorded,
             row_count: row.row_count.unwrap_or_default(),
             note: row.message.clone(),
         });
         Ok(())
+    }
+
+    /// All releases that are not gone, by number.
+    pub fn all(&self) -> &[Release] {
+        &self.releases
     }
 
     /// All releases of a stage, the newest first.
@@ -170,9 +245,13 @@ impl History {
                     .filter(|release| release.stage == stage)
                     .map(|release| release.number.to_string())
                     .collect();
+                let what = match self.gone.get(&(stage.to_owned(), number)) {
+                    Some(gone) => format!("release {number} of {stage} is gone: upkeep let go of it at {gone}"),
+                    None => format!("there is no release {number} of {stage}"),
+                };
                 failure(
                     Exit::InputMissing,
-                    format!("there is no release {number} of {stage}"),
+                    what,
                     if known.is_empty() {
                         format!("run spectra-{stage} first")
                     } else {
@@ -183,9 +262,9 @@ impl History {
         }
     }
 
-    /// When source last ended a walk whose result was this release of source.
+    /// When source last ended a walk whose result was this release of source, or one that this has the content of.
     pub fn walked_at(&self, source_release: i64) -> Option<Timestamp> {
-        self.walks.get(&source_release).copied()
+        self.walks.range(..=source_release).next_back().map(|(_, walked)| *walked)
     }
 
     /// Runs of source that ended well: what they walked is in a release, or was in it already.
@@ -204,6 +283,17 @@ impl History {
         };
         Ok(claimed.max(self.newest(stage).map_or(0, |release| release.number)) + 1)
     }
+}
+
+const OUR_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Whether what this version wrote may mean something that this one does not know: a later patch changes nothing of that.
+fn is_newer(version: &str) -> bool {
+    let leading = |version: &str| -> Option<(u64, u64)> {
+        let mut parts = version.split('.').map(str::parse);
+        Some((parts.next()?.ok()?, parts.next()?.ok()?))
+    };
+    leading(version) > leading(OUR_VERSION)
 }
 
 fn application(stage: &str) -> String {
@@ -249,12 +339,21 @@ pub struct Broken {
 pub enum Change {
     /// Nothing: the release names the version of the one before.
     Keep(TableState),
-    /// Replaces its rows.
-    Overwrite(TableSchema, Staged),
+    /// Replaces its rows, but for those in these files of the version before.
+    Overwrite(TableSchema, Staged, Vec<Add>),
     /// Adds rows; a release with nothing to add only makes sure that the table is there.
     Append(TableSchema, Staged),
     /// Makes its newest version what it was at an older one, which the state tells of, by these actions.
     Restore(TableState, Vec<Action>),
+    /// Puts its rows, or most of them, into other files.
+    Rewrite {
+        /// What it then is, but for the version.
+        state: TableState,
+        /// Takes out files and adds new ones.
+        actions: Vec<Action>,
+        /// merged or folded.
+        action: &'static str,
+    },
 }
 
 /// What is true of a release as a whole.
@@ -283,6 +382,14 @@ pub type Files = Vec<(String, Vec<u8>)>;
 /// [`Exit::Lost`] when another run of the stage claimed the number first or changed a table in between; in the first
 /// case nothing of this run is visible and its files are deleted.
 pub async fn publish(run: &Run, terms: Terms, tables: Vec<Pending>, files: Files) -> Result<()> {
+    publish_as(Status::Published, run, terms, tables, files).await
+}
+
+/// As [`publish`], saying how the release came about.
+///
+/// # Errors
+/// As [`publish`].
+pub async fn publish_as(status: Status, run: &Run, terms: Terms, tables: Vec<Pending>, files: Files) -> Result<()> {
     let claim = Claim { application: application(run.stage), release: terms.number };
     let claiming = RunRow { release: Some(terms.number), ..run.row("publishing") };
     if let Err(error) = log::append(&run.lake, "run", &[claiming], Some(&claim), HashMap::new()).await {
@@ -293,13 +400,17 @@ pub async fn publish(run: &Run, terms: Terms, tables: Vec<Pending>, files: Files
         ("spectra.runId".to_owned(), serde_json::Value::from(run.id.clone())),
         ("spectra.release".to_owned(), serde_json::Value::from(terms.number)),
     ]);
+    // What is appended to is the last release, not whatever somebody made of the table since.
+    let appends = tables.iter().any(|pending| matches!(pending.change, Change::Append(..)));
+    let before = if appends { History::load(&run.lake).await?.newest(run.stage).cloned() } else { None };
     let mut states = BTreeMap::new();
     let mut activity = Vec::new();
     let mut unmet = Vec::new();
     let mut row_count = 0;
     for pending in tables {
         let name = format!("{}.{}", pending.schema, pending.table);
-        let (action, written, mut state) = commit(run, &pending, &metadata).await.map_err(|error| {
+        let released = before.as_ref().and_then(|before| before.tables.get(&name));
+        let (action, written, mut state) = commit(run, &pending, released, &metadata).await.map_err(|error| {
             if log::is_conflict(&error) {
                 log::lost(&claim.application).context(format!("committing {name}"))
             } else {
@@ -350,7 +461,7 @@ pub async fn publish(run: &Run, terms: Terms, tables: Vec<Pending>, files: Files
         exit_code: Some(0),
         row_count: Some(row_count),
         message: terms.note,
-        ..run.row("published")
+        ..run.row(status.as_str())
     };
     log::append(&run.lake, "run", &[published], None, HashMap::new()).await
 }
@@ -358,16 +469,25 @@ pub async fn publish(run: &Run, terms: Terms, tables: Vec<Pending>, files: Files
 async fn commit(
     run: &Run,
     pending: &Pending,
+    released: Option<&TableState>,
     metadata: &HashMap<String, serde_json::Value>,
 ) -> Result<(&'static str, Option<Staged>, TableState)> {
     let (schema, staged, write) = match &pending.change {
         Change::Keep(state) => return Ok(("unchanged", None, state.clone())),
-        Change::Overwrite(schema, staged) => (schema, staged, Write::Overwrite),
+        Change::Overwrite(schema, staged, _) => (schema, staged, Write::Overwrite),
         Change::Append(schema, staged) => (schema, staged, Write::Append),
         Change::Restore(state, actions) => {
             let base = pending.base.as_ref().context("there is no table to restore")?;
             let version = staging::commit(base, actions.clone(), Write::Overwrite, None, metadata.clone()).await?;
-            return Ok(("restored", None, TableState { version, ..state.clone() }));
+            let files = whole::files_after(base, actions)?;
+            return Ok(("restored", None, TableState { version, files, ..state.clone() }));
+        }
+        Change::Rewrite { state, actions, action } => {
+            let base = pending.base.as_ref().context("there is no table to rewrite")?;
+            let actions = verified::sealed(&base.log_store(), actions).await?;
+            let version = merge::commit(base, actions.clone(), 0, metadata.clone()).await?;
+            let files = whole::files_after(base, &actions)?;
+            return Ok((*action, None, TableState { version, files, ..state.clone() }));
         }
     };
     let created;
@@ -378,28 +498,41 @@ async fn commit(
             &created
         }
     };
-    let version = match write {
-        Write::Overwrite => staging::overwrite(base, schema, staged, metadata.clone()).await?,
-        Write::Append if staged.adds.is_empty() => base.version().unwrap_or_default(),
+    let staged = verified::seal(&base.log_store(), staged).await?;
+    let kept: &[Add] = if let Change::Overwrite(.., kept) = &pending.change { kept } else { &[] };
+    let (action, version, files) = match write {
+        Write::Overwrite => {
+            let version = staging::overwrite(base, schema, &staged, kept, metadata.clone()).await?;
+            let action = if kept.is_empty() { "rebuilt" } else { "renewed" };
+            (action, version, files_of(kept.iter().chain(&staged.adds)))
+        }
         Write::Append => {
-            let actions = staged.adds.iter().cloned().map(Action::Add).collect();
-            staging::commit(base, actions, Write::Append, None, metadata.clone()).await?
+            let name = (pending.schema.as_str(), pending.table.as_str());
+            let (actions, files) = whole::appended(&run.lake, name, base, released, schema, &staged).await?;
+            let is_append = actions.iter().all(|action| matches!(action, Action::Add(_)));
+            let write = if is_append { Write::Append } else { Write::Overwrite };
+            match actions.is_empty() {
+                true => ("unchanged", base.version().unwrap_or_default(), files),
+                false => ("appended", staging::commit(base, actions, write, None, metadata.clone()).await?, files),
+            }
         }
     };
-    let action = match write {
-        Write::Overwrite => "rebuilt",
-        Write::Append if staged.adds.is_empty() => "unchanged",
-        Write::Append => "appended",
+    let state = TableState {
+        version,
+        fingerprint: pending.fingerprint.clone(),
+        rows: staged.row_count + Staged::of(kept.to_vec()).row_count,
+        is_carried: false,
+        files,
+        same_as: None,
     };
-    let state =
-        TableState { version, fingerprint: pending.fingerprint.clone(), rows: staged.row_count, is_carried: false };
-    Ok((action, Some(staged.clone()), state))
+    Ok((action, Some(staged), state))
 }
 
 /// Deletes what a run has written and will not publish. Files to append stay: a later run may go on with them.
 pub async fn discard_all(run: &Run, tables: &[Pending]) {
     for pending in tables {
-        if let Change::Overwrite(_, staged) = &pending.change
+        upkeep::discard(&run.lake, pending).await;
+        if let Change::Overwrite(_, staged, _) = &pending.change
             && let Ok(store) = run.lake.log_store(&pending.schema, &pending.table)
         {
             staging::discard(&store, &staged.adds).await;

@@ -24,6 +24,7 @@ use crate::lake::Lake;
 use crate::log::{self, RunRow};
 use crate::logging::{self, Progress};
 use crate::settings::{self, SharedArgs};
+use crate::upkeep::Figures;
 
 /// A run that has begun.
 pub struct Run {
@@ -118,6 +119,12 @@ pub struct Outcome {
     /// What an inspection found.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<Check>,
+    /// What upkeep did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upkeep: Option<Figures>,
+    /// Whether something was done although nothing was published.
+    #[serde(skip)]
+    pub is_done: bool,
     /// Set by an [`Work::inspection`]: nothing was built or looked for to be built.
     #[serde(skip)]
     pub is_inspection: bool,
@@ -172,7 +179,7 @@ pub struct Planned {
 pub struct TableOutcome {
     /// The table, without its schema.
     pub name: String,
-    /// rebuilt, appended, restored or unchanged.
+    /// rebuilt, appended, restored, merged, folded or unchanged.
     pub action: String,
     /// Rows written.
     pub row_count: i64,
@@ -340,13 +347,22 @@ async fn record(run: Arc<Run>, work: Work) -> Result<Outcome> {
     if run.settings.plan || !work.is_recorded {
         return (work.steps)(run).await;
     }
-    // Only source may begin a lake: anything else has nothing to read there.
-    if run.stage != "source" && run.lake.latest_version("log", "run").await?.is_none() {
-        return Err(failure(
-            Exit::InputMissing,
-            format!("there is no lake at {}", run.lake.display(run.lake.root())),
-            "check --lake, or run spectra-source first",
-        ));
+    if run.lake.latest_version("log", "run").await?.is_none() {
+        // What a lake consists of is in log.run: beginning anew over tables that are there would mix up their rows.
+        if run.lake.latest_version("source", "slice").await?.is_some() {
+            return Err(failure(
+                Exit::LakeUnavailable,
+                format!(
+                    "table log.run is gone from the lake at {}, and other tables are there",
+                    run.lake.display(run.lake.root())
+                ),
+                "restore it from a copy, or begin a new lake with another --lake",
+            ));
+        }
+        // Only source may begin a lake: anything else has nothing to read there.
+        if run.stage != "source" {
+            return Err(no_lake(&run));
+        }
     }
     let started = RunRow { duration_ms: None, ..run.row("started") };
     log::append(&run.lake, "run", &[started], None, HashMap::new())
@@ -379,14 +395,24 @@ async fn record(run: Arc<Run>, work: Work) -> Result<Outcome> {
     result
 }
 
+fn no_lake(run: &Run) -> anyhow::Error {
+    failure(
+        Exit::InputMissing,
+        format!("there is no lake at {}", run.lake.display(run.lake.root())),
+        "check --lake, or run spectra-source first",
+    )
+}
+
 fn lake_unwritable(run: &Run, error: anyhow::Error) -> anyhow::Error {
     if exit_of(&error) == Exit::TryAgain {
         return error;
     }
+    let hint =
+        hint_of(&error).unwrap_or_else(|| "check that --lake is right and that this user may write there".into());
     failure(
         Exit::LakeUnavailable,
         format!("recording the run in the lake at {}: {}", run.lake.display(run.lake.root()), one_line(&error)),
-        "check that --lake is right and that this user may write there",
+        hint,
     )
 }
 
@@ -419,6 +445,7 @@ fn report(
         }
         Ok(outcome) if settings.plan => ("planned", 0, outcome, None, None),
         Ok(outcome) if outcome.is_published => ("published", 0, outcome, None, None),
+        Ok(outcome) if outcome.is_done => ("done", 0, outcome, None, None),
         Ok(outcome) => ("unchanged", settings.skip_exit_code, outcome, None, None),
         Err(failed) => {
             let exit = exit_of(&failed);

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use datafusion::catalog::{MemorySchemaProvider, TableProvider};
 use datafusion::common::TableReference;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -15,6 +16,7 @@ use deltalake::delta_datafusion::planner::DeltaPlanner;
 
 use crate::functions;
 use crate::lake::Lake;
+use crate::verified::Files;
 
 /// Of `--memory`, the share DataFusion accounts for; the rest is for what it does not see: Parquet writers,
 /// decoded pages, the allocator (measured: resident memory is 2 to 2.5 times the pool).
@@ -36,6 +38,8 @@ pub fn new(memory_bytes: u64, threads: usize) -> Result<SessionContext> {
         .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false)
         // Without it timestamps have no zone, and Delta needs a table feature other readers lack.
         .set_str("datafusion.execution.time_zone", "UTC");
+    let files = Arc::new(Files::default());
+    let config = config.with_extension(files.clone());
     let pool_bytes = (memory_bytes as f64 * POOL_SHARE) as usize;
     let pool = TrackConsumersPool::new(FairSpillPool::new(pool_bytes), NonZeroUsize::MIN.saturating_add(4));
     let runtime =
@@ -47,6 +51,7 @@ pub fn new(memory_bytes: u64, threads: usize) -> Result<SessionContext> {
         .with_query_planner(DeltaPlanner::new())
         .build();
     let context = SessionContext::new_with_state(state);
+    context.register_object_store(ObjectStoreUrl::local_filesystem().as_ref(), files);
     functions::register(&context);
     Ok(context)
 }
@@ -74,11 +79,14 @@ pub fn has(context: &SessionContext, schema: &str, table: &str) -> bool {
         .is_some_and(|schema| schema.table_exist(table))
 }
 
-/// Makes a Delta table readable at the version it was opened at.
+/// Makes a Delta table readable at the version it was opened at; its files are read only as they were written.
 ///
 /// # Errors
 /// When the table cannot be scanned.
 pub async fn register_delta(context: &SessionContext, schema: &str, table: &str, delta: &DeltaTable) -> Result<()> {
+    if let Some(files) = context.copied_config().get_extension::<Files>() {
+        files.learn(delta)?;
+    }
     let provider = delta
         .table_provider()
         .with_session(Arc::new(context.state()))

@@ -3,35 +3,35 @@
 
 mod build;
 mod inputs;
+mod parts;
+mod plan;
+mod renew;
 mod worked_out;
 
 pub use inputs::ReferenceFile;
 pub use worked_out::{MakeWorkedOut, Pinned, WorkedOut};
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
-use clap::Parser;
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
 use futures::future::BoxFuture;
 use include_dir::Dir;
 use jiff::civil::Date;
-use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
 use crate::failure::Failure;
 use crate::model::{self, Model, TableName};
 use crate::release::{self, Change, Files, History, Pending, Release, TableState, Terms};
-use crate::run::{self, Outcome, Run, TableOutcome, Work};
+use crate::run::{Outcome, Run, TableOutcome, Work};
 use crate::session;
 use crate::settings::SharedArgs;
 use crate::staging::Staged;
 use inputs::Inputs;
+use plan::{Plan, Step};
+use renew::{DataFiles, Renewal, Verdict};
 
 /// Everything that makes a stage of models.
 #[derive(Clone)]
@@ -77,14 +77,6 @@ pub struct Making<'a> {
     pub as_of: Option<Date>,
 }
 
-/// The whole life of a process of a stage of models.
-pub fn main<Arguments>(definition: Definition) -> ExitCode
-where
-    Arguments: Parser + AsRef<SharedArgs>,
-{
-    run::main(definition.name, move |arguments: Arguments| ready(definition, arguments.as_ref()))
-}
-
 /// A run of a stage of models, ready to begin.
 ///
 /// # Errors
@@ -102,9 +94,8 @@ async fn work(run: Arc<Run>, stage: Definition, models: Vec<Model>, references: 
     let number = history.next_number(stage.name).await?;
     let inputs = Inputs::pin(&run, &stage, &history, &models, references)?;
     let carried = inputs::carried(stage.name, &models);
-    let decisions = decide(&inputs, &models);
     let last = history.newest(stage.name);
-    let plan = Plan::make(&run, &stage, &inputs, last, models, decisions).await?;
+    let plan = Plan::make(&run, &stage, &inputs, &history, models).await?;
     let mut outcome = Outcome {
         release: last.map(|release| release.number),
         as_of: inputs.as_of.map(|date| date.to_string()),
@@ -141,80 +132,14 @@ async fn work(run: Arc<Run>, stage: Definition, models: Vec<Model>, references: 
     release::publish(&run, terms, pending, files).await?;
     outcome.is_published = true;
     outcome.release = Some(number);
-    let rebuilt = outcome.tables.iter().filter(|table| table.action == "rebuilt").count();
+    let count = |action: &str| outcome.tables.iter().filter(|table| table.action == action).count();
+    let (rebuilt, renewed) = (count("rebuilt"), count("renewed"));
     info!(
         release = number,
-        "published release {number}: {rebuilt} tables rebuilt, {} unchanged",
-        outcome.tables.len() - rebuilt
+        "published release {number}: {rebuilt} tables rebuilt, {renewed} renewed, {} unchanged",
+        outcome.tables.len() - rebuilt - renewed
     );
     Ok(outcome)
-}
-
-/// Each model's fingerprint: its text and everything it is a function of.
-fn decide(inputs: &Inputs, models: &[Model]) -> BTreeMap<String, String> {
-    let mut fingerprints: BTreeMap<String, String> = BTreeMap::new();
-    for model in models {
-        let mut hash = Sha256::new();
-        let mut add = |part: &str| {
-            hash.update(part.as_bytes());
-            hash.update([0]);
-        };
-        add(env!("CARGO_PKG_VERSION"));
-        add(&model.sql);
-        for name in model.needs() {
-            let identity = match fingerprints.get(&name.table) {
-                Some(own) if name.schema == inputs.stage => own.clone(),
-                _ => inputs.identity(&name),
-            };
-            add(&format!("{name}={identity}"));
-        }
-        if model.inputs.contains(&inputs::setting_table()) {
-            if model.mentions("asOf") {
-                add(&format!("asOf={:?}", inputs.as_of));
-            }
-            if model.mentions("timeZone") {
-                add(&format!("timeZone={}", inputs.time_zone));
-            }
-        }
-        fingerprints.insert(model.table.clone(), hex(&hash.finalize()));
-    }
-    fingerprints
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().take(16).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// What a run will do to each table, and why.
-struct Plan {
-    fingerprint: String,
-    steps: Vec<Step>,
-    is_same: bool,
-}
-
-struct Step {
-    model: Model,
-    fingerprint: String,
-    /// The table as it is now.
-    base: Option<DeltaTable>,
-    quarantine_base: Option<DeltaTable>,
-    /// What to keep; `None` to rebuild.
-    keep: Option<Kept>,
-    reason: &'static str,
-}
-
-struct Kept {
-    table: TableState,
-    quarantine: Option<TableState>,
-}
-
-impl Step {
-    fn quarantine_table(&self, stage: &str) -> Option<String> {
-        self.model.has_quarantine().then(|| quarantine_table(stage, &self.model.table))
-    }
 }
 
 /// Where the rows go that a model sets aside.
@@ -222,73 +147,6 @@ fn quarantine_table(stage: &str, table: &str) -> String {
     let mut letters = table.chars();
     let first = letters.next().map(|first| first.to_ascii_uppercase());
     format!("{stage}{}{}", first.map(String::from).unwrap_or_default(), letters.as_str())
-}
-
-impl Plan {
-    async fn make(
-        run: &Run,
-        stage: &Definition,
-        inputs: &Inputs,
-        last: Option<&Release>,
-        models: Vec<Model>,
-        mut fingerprints: BTreeMap<String, String>,
-    ) -> Result<Self> {
-        let mut whole = Sha256::new();
-        whole.update(format!("{:?} {}", inputs.as_of, inputs.time_zone));
-        if let Some(files) = &stage.files {
-            whole.update(&files.choice);
-        }
-        for (table, fingerprint) in &fingerprints {
-            whole.update(format!("{table}={fingerprint}\n"));
-        }
-        let fingerprint = hex(&whole.finalize());
-        let mut steps = Vec::new();
-        for model in models {
-            let own = fingerprints.remove(&model.table).unwrap_or_default();
-            let base = run.lake.open(stage.name, &model.table, None).await?;
-            let quarantine = quarantine_table(stage.name, &model.table);
-            let quarantine_base =
-                if model.has_quarantine() { run.lake.open("quarantine", &quarantine, None).await? } else { None };
-            let table_before = last.and_then(|last| last.tables.get(&format!("{}.{}", stage.name, model.table)));
-            let quarantine_before = last.and_then(|last| last.tables.get(&format!("quarantine.{quarantine}")));
-            let is_current = |state: Option<&TableState>, delta: &Option<DeltaTable>| {
-                state.is_some_and(|state| delta.as_ref().and_then(DeltaTable::version) == Some(state.version))
-            };
-            let reason = match table_before {
-                _ if run.settings.force => "forced",
-                None => "new",
-                Some(before) if before.fingerprint != own => "changed",
-                Some(_) if !is_current(table_before, &base) => "newer than its release",
-                Some(_) if model.has_quarantine() && !is_current(quarantine_before, &quarantine_base) => {
-                    "newer than its release"
-                }
-                Some(_) => "unchanged",
-            };
-            let keep = table_before.filter(|_| reason == "unchanged").map(|table| Kept {
-                table: table.clone(),
-                quarantine: quarantine_before.filter(|_| model.has_quarantine()).cloned(),
-            });
-            steps.push(Step { model, fingerprint: own, base, quarantine_base, keep, reason });
-        }
-        let is_same =
-            last.is_some_and(|last| last.fingerprint == fingerprint) && steps.iter().all(|step| step.keep.is_some());
-        Ok(Self { fingerprint, steps, is_same })
-    }
-
-    fn is_empty(&self) -> bool {
-        self.is_same
-    }
-
-    /// Says what a run would do.
-    fn tell(&self) {
-        if self.is_same {
-            info!("nothing to do: no input, model or setting changed");
-        }
-        for step in &self.steps {
-            let verb = if step.keep.is_some() { "keep" } else { "build" };
-            info!(table = step.model.table, reason = step.reason, "{verb} {}: {}", step.model.table, step.reason);
-        }
-    }
 }
 
 async fn files_are_there(run: &Run, stage: &Definition, last: Option<&Release>) -> Result<bool> {
@@ -328,66 +186,78 @@ async fn build_each(
     pending: &mut Vec<Pending>,
 ) -> Result<Files> {
     let bar = run.progress.bar(stage.name, Some(plan.steps.len() as u64));
-    // A table kept as it is still has to be readable where a rebuilt one, or a file, asks for it.
     for step in &plan.steps {
         let name = TableName { schema: stage.name.to_owned(), table: step.model.table.clone() };
         bar.set_message(name.table.clone());
         let clock = Instant::now();
-        match (&step.keep, &step.base) {
-            (Some(kept), Some(base)) => {
-                session::register_delta(context, stage.name, &name.table, base).await?;
-                pending.push(keep(stage.name, &name.table, kept.table.clone()));
-                if let (Some(table), Some(state)) = (step.quarantine_table(stage.name), kept.quarantine.clone()) {
-                    pending.push(keep("quarantine", &table, state));
-                }
-            }
-            _ => {
-                inputs.register(run, context, &step.model.needs()).await?;
-                let quarantine = step.quarantine_table(stage.name);
-                let built = build::build(run, stage.name, context, &step.model, quarantine.as_deref()).await?;
-                let duration_ms = i64::try_from(clock.elapsed().as_millis()).unwrap_or(i64::MAX);
-                let rows = built.staged.row_count;
-                let set_aside = built.quarantine.as_ref().map_or(0, |(_, staged)| staged.row_count);
-                info!(
-                    table = name.table,
-                    rows,
-                    quarantined = set_aside,
-                    warnings = built.warning_count,
-                    milliseconds = duration_ms,
-                    "built {name}: {rows} rows, {set_aside} quarantined, {} warnings",
-                    built.warning_count
-                );
-                for warning in &built.warnings {
-                    warn!(table = name.table, "{warning}");
-                }
-                pending.push(Pending {
-                    schema: stage.name.to_owned(),
-                    table: name.table.clone(),
-                    base: step.base.clone(),
-                    change: Change::Overwrite(built.schema, built.staged),
-                    fingerprint: step.fingerprint.clone(),
-                    quarantined_count: set_aside,
-                    warning_count: built.warning_count,
-                    duration_ms,
-                    broken: built.broken,
-                });
-                if let (Some(table), Some((schema, staged))) = (quarantine, built.quarantine) {
-                    pending.push(Pending {
-                        schema: "quarantine".to_owned(),
-                        table,
-                        base: step.quarantine_base.clone(),
-                        change: Change::Overwrite(schema, staged),
-                        fingerprint: step.fingerprint.clone(),
-                        quarantined_count: 0,
-                        warning_count: 0,
-                        duration_ms: 0,
-                        broken: Vec::new(),
-                    });
-                }
-                // The checks read what was just staged, so it must be among the pending tables to be discarded with them.
-                build::check(context, stage.name, &step.model, rows, set_aside).await?;
-            }
+        if step.is_kept {
+            keep_step(stage, context, step, pending).await?;
+            bar.inc(1);
+            continue;
         }
+        inputs.register(run, context, &step.model.needs()).await?;
+        let renewal = match look(run, stage, context, inputs, step, pending).await? {
+            Verdict::Same => {
+                keep_step(stage, context, step, pending).await?;
+                bar.inc(1);
+                continue;
+            }
+            Verdict::Renew(count, renewal) => {
+                let column = &step.model.incremental.as_ref().map_or("part", |each| each.column.as_str());
+                info!(table = name.table, parts = count, "renewing {name} where {count} {column} changed");
+                Some(renewal)
+            }
+            Verdict::Whole(why) => {
+                if step.made_of.is_some() {
+                    info!(table = name.table, "building {name} whole: {why}");
+                }
+                None
+            }
+        };
+        let quarantine = step.quarantine_table(stage.name);
+        let built =
+            build::build(run, stage.name, context, &step.model, quarantine.as_deref(), renewal.as_ref()).await?;
+        let duration_ms = i64::try_from(clock.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let rows = built.rows.count();
+        let set_aside = built.quarantine.as_ref().map_or(0, |(_, rows)| rows.count());
+        info!(
+            table = name.table,
+            rows,
+            quarantined = set_aside,
+            warnings = built.warning_count,
+            milliseconds = duration_ms,
+            "built {name}: {rows} rows, {set_aside} quarantined, {} warnings",
+            built.warning_count
+        );
+        for warning in &built.warnings {
+            warn!(table = name.table, "{warning}");
+        }
+        pending.push(Pending {
+            schema: stage.name.to_owned(),
+            table: name.table.clone(),
+            base: step.base.clone(),
+            change: Change::Overwrite(built.schema, Staged::of(built.rows.written), built.rows.kept),
+            fingerprint: step.fingerprint.clone(),
+            quarantined_count: set_aside,
+            warning_count: built.warning_count,
+            duration_ms,
+            broken: built.broken,
+        });
+        if let (Some(table), Some((schema, rows))) = (quarantine, built.quarantine) {
+            pending.push(Pending {
+                schema: "quarantine".to_owned(),
+                table,
+                base: step.quarantine_base.clone(),
+                change: Change::Overwrite(schema, Staged::of(rows.written), rows.kept),
+                fingerprint: step.fingerprint.clone(),
+                quarantined_count: 0,
+                warning_count: 0,
+                duration_ms: 0,
+                broken: Vec::new(),
+            });
+        }
+        // The checks read what was just staged, so it must be among the pending tables to be discarded with them.
+        build::check(context, stage.name, &step.model, rows, set_aside).await?;
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -399,6 +269,90 @@ async fn build_each(
         true => error,
         false => error.context("making the files for people"),
     })
+}
+
+/// Keeps a table as the last release names it. It still has to be readable where a rebuilt one, or a file, asks for it.
+async fn keep_step(
+    stage: &Definition,
+    context: &SessionContext,
+    step: &Step,
+    pending: &mut Vec<Pending>,
+) -> Result<()> {
+    let (Some(base), Some(before)) = (&step.base, &step.before) else {
+        anyhow::bail!("{}.{} is to be kept, and there is none", stage.name, step.model.table);
+    };
+    session::register_delta(context, stage.name, &step.model.table, base).await?;
+    let now = |state: &TableState| TableState { fingerprint: step.fingerprint.clone(), ..state.clone() };
+    pending.push(keep(stage.name, &step.model.table, now(&before.table)));
+    if let (Some(table), Some(state)) = (step.quarantine_table(stage.name), &before.quarantine) {
+        pending.push(keep("quarantine", &table, now(state)));
+    }
+    Ok(())
+}
+
+/// Finds out whether a table has to be built whole.
+async fn look(
+    run: &Run,
+    stage: &Definition,
+    context: &SessionContext,
+    inputs: &Inputs,
+    step: &Step,
+    pending: &[Pending],
+) -> Result<Verdict> {
+    let Some(incremental) = &step.model.incremental else { return Ok(Verdict::Whole("it is not incremental")) };
+    let plan = context.sql(&step.model.sql).await?.into_optimized_plan()?;
+    renew::check(&step.model, incremental, &plan)?;
+    let (Some(made_of), Some(base)) = (&step.made_of, &step.base) else {
+        return Ok(Verdict::Whole("there is nothing to renew"));
+    };
+    let mut changes = Vec::new();
+    for (name, state) in made_of {
+        let Ok(then) = release::open(&run.lake, &name.schema, &name.table, state).await else {
+            return Ok(Verdict::Whole("what it was made of cannot be read any more"));
+        };
+        let Some(now) = files_now(run, stage, inputs, pending, name).await? else {
+            return Ok(Verdict::Whole("what it is made of is not known by its files"));
+        };
+        let read = parts::columns_read(&plan, name)?.unwrap_or_default();
+        changes.push((read, DataFiles::of(&run.lake, name, &then)?, now));
+    }
+    let own = |schema: &str, table: &str, delta: &DeltaTable| {
+        let name = TableName { schema: schema.to_owned(), table: table.to_owned() };
+        DataFiles::of(&run.lake, &name, delta).map(|files| (name, files))
+    };
+    let table = own(stage.name, &step.model.table, base)?;
+    let quarantine = match (step.quarantine_table(stage.name), &step.quarantine_base) {
+        (Some(name), Some(delta)) => Some(own("quarantine", &name, delta)?),
+        _ => None,
+    };
+    Renewal::look(context, incremental, changes, table, quarantine).await
+}
+
+/// The files of an input as this run sees it.
+async fn files_now(
+    run: &Run,
+    stage: &Definition,
+    inputs: &Inputs,
+    pending: &[Pending],
+    name: &TableName,
+) -> Result<Option<DataFiles>> {
+    let state = match name.schema == stage.name {
+        false => inputs.state(name),
+        true => match pending.iter().find(|each| each.schema == name.schema && each.table == name.table) {
+            Some(Pending { change: Change::Keep(state), .. }) => Some(state),
+            Some(Pending { change: Change::Overwrite(schema, staged, kept), .. }) => {
+                return Ok(Some(DataFiles {
+                    url: run.lake.table_url(&name.schema, &name.table)?,
+                    schema: schema.arrow.clone(),
+                    adds: kept.iter().chain(&staged.adds).cloned().collect(),
+                }));
+            }
+            _ => None,
+        },
+    };
+    let Some(state) = state else { return Ok(None) };
+    let delta = release::open(&run.lake, &name.schema, &name.table, state).await?;
+    Ok(Some(DataFiles::of(&run.lake, name, &delta)?))
 }
 
 fn keep(schema: &str, table: &str, state: TableState) -> Pending {
@@ -419,7 +373,11 @@ fn table_outcome(pending: &Pending) -> TableOutcome {
     let (action, row_count) = match &pending.change {
         Change::Keep(_) => ("unchanged", 0),
         Change::Restore(state, _) => ("restored", state.rows),
-        Change::Overwrite(_, Staged { row_count, .. }) => ("rebuilt", *row_count),
+        Change::Rewrite { state, action, .. } => (*action, state.rows),
+        Change::Overwrite(_, staged, kept) => {
+            let action = if kept.is_empty() { "rebuilt" } else { "renewed" };
+            (action, staged.row_count + Staged::of(kept.clone()).row_count)
+        }
         Change::Append(_, Staged { row_count, .. }) => ("appended", *row_count),
     };
     let is_quarantine = pending.schema == "quarantine";

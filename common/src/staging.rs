@@ -1,6 +1,6 @@
 //! Data files that are written but not committed: nobody sees them until [`commit`] names them in a table's log.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -203,7 +203,7 @@ pub async fn commit(
     Ok(done.version())
 }
 
-/// Replaces a table's rows, and its columns where they changed.
+/// Replaces a table's rows, but for those in the files kept, and its columns where they changed.
 ///
 /// # Errors
 /// As [`commit`].
@@ -211,15 +211,19 @@ pub async fn overwrite(
     delta: &DeltaTable,
     schema: &TableSchema,
     staged: &Staged,
+    kept: &[Add],
     metadata: HashMap<String, serde_json::Value>,
 ) -> Result<u64> {
     let snapshot = delta.snapshot()?.snapshot();
+    let kept: HashSet<&str> = kept.iter().map(|add| add.path.as_str()).collect();
     let mut actions = Vec::new();
     if snapshot.schema().as_ref() != &schema.delta {
         let changed = snapshot.metadata().clone().with_schema(&schema.delta).context("recording the new columns")?;
         actions.push(Action::Metadata(changed));
     }
-    actions.extend(snapshot.log_data().iter().map(|file| Action::Remove(file.remove_action(true))));
+    let files = snapshot.log_data();
+    let removals = files.iter().map(|file| file.remove_action(true));
+    actions.extend(removals.filter(|removal| !kept.contains(removal.path.as_str())).map(Action::Remove));
     actions.extend(staged.adds.iter().cloned().map(Action::Add));
     commit(delta, actions, Write::Overwrite, None, metadata).await
 }

@@ -19,6 +19,7 @@
 -- expect: executionId is not null, else quarantine
 -- expect: not hasUnreadableInstant, else quarantine
 -- expect: isTestcaseReadable, else warn
+-- incremental: sliceKey of prepare.slice, source.factExecution
 with
 slice as (select * from prepare.slice where resource = 'factExecution'),
 

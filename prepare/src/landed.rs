@@ -20,7 +20,7 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use spectra_common::model::TableName;
-use spectra_common::release::TableState;
+use spectra_common::release::{self, TableState};
 use spectra_common::run::Run;
 use spectra_common::stage::{Pinned, ReferenceFile, WorkedOut};
 use spectra_common::{dictionary, log, session};
@@ -188,7 +188,7 @@ impl Landed {
     fn landings(&self) -> String {
         let mut text = format!("reader {READER}");
         for (resource, state) in &self.resources {
-            let _ = write!(text, " {resource} {}", state.version);
+            let _ = write!(text, " {resource} {}", state.content_version());
         }
         text
     }
@@ -213,7 +213,7 @@ impl Landed {
         context.register_udaf(json_fields::json_fields());
         let mut counts: Vec<String> = Vec::new();
         for (resource, state) in &self.resources {
-            let Some(delta) = run.lake.open("source", resource, Some(state.version)).await? else { continue };
+            let delta = release::open(&run.lake, "source", resource, state).await?;
             session::register_delta(&context, "source", resource, &delta).await?;
             counts.push(format!(
                 "select '{resource}' as \"resource\", \"runId\", count(*) as \"landedCount\"
@@ -241,6 +241,7 @@ impl Landed {
         let mut batches = Vec::new();
         if let Some(state) = &self.observed
             && let Some(delta) = run.lake.open(run.stage, "fieldObservation", Some(state.version)).await?
+            && state.is_of(&delta)
         {
             session::register_delta(&context, "known", "field", &delta).await?;
             let sql = format!(

@@ -14,7 +14,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use spectra_common::lake::Lake;
-use spectra_common::log::{Appender, SliceRow};
+use spectra_common::log::{self, Appender, SliceRow};
+use spectra_common::session;
+use spectra_common::upkeep::InUse;
+use spectra_common::upkeep::merge::MARK;
 use tracing::warn;
 
 use crate::pace::Learned;
@@ -151,6 +154,9 @@ pub async fn unfinished(lake: &Lake, fingerprint: &str, finished: &HashSet<Strin
             Action::CommitInfo(info) => info.info.get(STATE).and_then(|state| state.as_str()),
             _ => None,
         });
+        if state.is_none() && is_upkeep(&actions) {
+            continue;
+        }
         let Some(entry) = state.and_then(|state| serde_json::from_str::<Entry>(state).ok()) else { break };
         if found.learned.is_empty() {
             found.learned.clone_from(&entry.learned);
@@ -190,6 +196,65 @@ pub async fn unfinished(lake: &Lake, fingerprint: &str, finished: &HashSet<Strin
     }
     found.halves = halves;
     Ok(found)
+}
+
+/// Whether a commit only merged files: it says nothing of any walk.
+fn is_upkeep(actions: &[Action]) -> bool {
+    actions.iter().any(|action| matches!(action, Action::CommitInfo(info) if info.info.contains_key(MARK)))
+}
+
+/// Files that no table names yet and that a walk, under way or killed, may still publish, by table.
+///
+/// A walk is made of what was kept within a day before it began, so the journal is read back to that point of the oldest
+/// walk that may be under way: one that kept something within a day and has not ended.
+///
+/// # Errors
+/// When `log.slice` or `log.run` cannot be read.
+pub async fn in_use(lake: Lake) -> Result<InUse> {
+    let mut in_use = InUse::new();
+    let Some(table) = lake.open("log", "slice", None).await? else { return Ok(in_use) };
+    let open = open_runs(&lake).await?;
+    let store = table.log_store();
+    let pause = jiff::SignedDuration::from_hours(LONGEST_PAUSE_HOURS);
+    let mut oldest = Timestamp::now() - pause;
+    for version in (1..=table.version().unwrap_or(0)).rev() {
+        let Some(bytes) = store.read_commit_entry(version).await? else { break };
+        let actions = deltalake::logstore::get_actions(version, &bytes)?;
+        let state = actions.iter().find_map(|action| match action {
+            Action::CommitInfo(info) => info.info.get(STATE).and_then(|state| state.as_str()),
+            _ => None,
+        });
+        let Some(entry) = state.and_then(|state| serde_json::from_str::<Entry>(state).ok()) else { continue };
+        if entry.recorded_at < oldest {
+            break;
+        }
+        if let Some(begun) = open.get(&entry.run_id) {
+            oldest = oldest.min(*begun - pause);
+        }
+        let halves = entry.halves.iter().map(|half| (&half.resource, &half.begun.adds));
+        for (table, adds) in entry.staged.iter().chain(halves) {
+            let paths = adds.iter().filter_map(|add| Path::from_url_path(&add.path).ok());
+            in_use.entry(table.clone()).or_default().extend(paths);
+        }
+    }
+    Ok(in_use)
+}
+
+/// Runs of source that have not ended as far as the log knows, with when they began.
+async fn open_runs(lake: &Lake) -> Result<HashMap<String, Timestamp>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Open {
+        run_id: String,
+        begun: Timestamp,
+    }
+    let Some(table) = lake.open("log", "run", None).await? else { return Ok(HashMap::new()) };
+    let context = session::new(256 << 20, 1)?;
+    session::register_delta(&context, "log", "run", &table).await?;
+    let sql = "select \"runId\", min(\"startedAt\") as begun from log.run where stage = 'source' group by \"runId\"
+        having bool_and(status in ('started', 'publishing'))";
+    let open: Vec<Open> = log::rows(&context.sql(sql).await?.collect().await.context("reading log.run")?)?;
+    Ok(open.into_iter().map(|run| (run.run_id, run.begun)).collect())
 }
 
 async fn are_there(lake: &Lake, staged: &BTreeMap<String, Vec<Add>>) -> Result<bool> {

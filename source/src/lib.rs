@@ -6,6 +6,7 @@
 //! - [`fetch`], [`pager`], [`page`]: one slice: page after page, taken apart and checked
 //! - [`walk`], [`tree`], [`parents`], [`skip`]: depth first through the tree, and what need not be asked for
 //! - [`slice`], [`current`], [`journal`], [`version`]: what is landed, kept for a killed run, and said in `source.slice`
+//! - [`fold`]: taking out of the log of slices what was superseded long ago
 //! - [`plan`], [`doctor`], [`progress`]: what a person sees
 
 pub mod arguments;
@@ -17,6 +18,7 @@ pub mod doctor;
 pub mod exchange;
 pub mod fetch;
 pub mod files;
+pub mod fold;
 pub mod journal;
 pub mod pace;
 pub mod page;
@@ -38,11 +40,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use jiff::tz::TimeZone;
+use spectra_common::command::StageCommand;
 use spectra_common::failure::{Exit, failure};
 use spectra_common::release::{self, Change, History, Pending, Terms};
 use spectra_common::run::{self, Outcome, Run, TableOutcome, Work};
 use spectra_common::schema::TableSchema;
 use spectra_common::staging::Staged;
+use spectra_common::upkeep::{self, Particulars};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::info;
 use url::Url;
@@ -68,6 +72,13 @@ pub fn main() -> ExitCode {
     run::main("source", |mut arguments: Arguments| {
         let is_doctor = match arguments.command.take() {
             // No API is asked, so none need be given.
+            Some(Command::Stage(StageCommand::Upkeep(arguments))) => {
+                let particulars = Particulars {
+                    in_use: |lake| Box::pin(journal::in_use(lake)),
+                    fold: |run, last, before| Box::pin(fold::fold(run, last, before)),
+                };
+                return upkeep::ready(arguments, Some(particulars));
+            }
             Some(Command::Stage(command)) => return command.ready(None, &arguments.shared),
             command => command.is_some(),
         };
@@ -249,7 +260,15 @@ async fn work(run: Arc<Run>, spec: Arc<Spec>, far: Far, arguments: Arguments) ->
     let fingerprint = fingerprint(&spec, &arguments);
     let mut bases = BTreeMap::new();
     for table in tables.iter().map(String::as_str).chain(["slice"]) {
-        bases.insert(table.to_owned(), run.lake.open("source", table, None).await?);
+        let base = run.lake.open("source", table, None).await?;
+        if let Some(state) = last.and_then(|last| last.tables.get(&format!("source.{table}"))) {
+            // What the API said is nowhere else: nothing is begun over a table that has lost some of it.
+            let is_whole = base.as_ref().is_some_and(|base| state.is_of(base));
+            if !is_whole {
+                release::open(&run.lake, "source", table, state).await?;
+            }
+        }
+        bases.insert(table.to_owned(), base);
     }
     let memory_bytes = run.settings.memory;
     let recheck_closed = Some(arguments.recheck_closed).filter(|cadence| !cadence.is_zero());
@@ -378,8 +397,8 @@ fn append(
 
 fn table_outcome(pending: &Pending) -> TableOutcome {
     let row_count = match &pending.change {
-        Change::Append(_, staged) | Change::Overwrite(_, staged) => staged.row_count,
-        Change::Keep(_) | Change::Restore(..) => 0,
+        Change::Append(_, staged) | Change::Overwrite(_, staged, _) => staged.row_count,
+        Change::Keep(_) | Change::Restore(..) | Change::Rewrite { .. } => 0,
     };
     let action = if row_count > 0 { "appended" } else { "unchanged" };
     TableOutcome { name: pending.table.clone(), action: action.to_owned(), row_count, ..TableOutcome::default() }

@@ -15,9 +15,12 @@
 //! - [`doctor`]: what a run depends on, looked at without a run
 //! - [`refusals`]: bad input gets a clear error, its exit code, and an unchanged lake
 //! - [`releases`]: listed, shown, compared, gone back to, built again
+//! - [`upkeep`]: what is kept, what is let go of, and when
+//! - [`storms`]: everything that can happen to a lake, at every stage
 //! - [`survival`]: killed, stopped, overtaken
 //! - [`kills`]: a hundred kills, and what each costs
 //! - [`recorded`]: bodies recorded from a real server, where they are at hand
+//! - [`incremental`]: what is renewed part by part against what is built whole
 //! - [`golden`]: hand-made rows per model
 //! - [`dictionary`]: what is committed about tables and columns against what the models say
 //! - [`takeaway`]: files to take away, opened again
@@ -41,6 +44,7 @@ mod faults;
 mod fortnight;
 mod golden;
 mod hostile;
+mod incremental;
 mod kills;
 mod origins;
 mod pipeline;
@@ -51,7 +55,9 @@ mod releases;
 mod report;
 mod scale;
 mod sealed;
+mod storms;
 mod support;
 mod survival;
 mod takeaway;
+mod upkeep;
 mod walked;

@@ -168,7 +168,7 @@ fn tidy(text: &str) -> Value {
 }
 
 /// Makes the lab's runs think it is the simulator's time.
-fn shift_clock(lab: &mut Lab) {
+pub fn shift_clock(lab: &mut Lab) {
     let library = lab.folder.path().join("shift.so");
     if !library.exists() {
         let source = repository("tests/clock/shift.c");

@@ -143,7 +143,7 @@ impl Comparison<'_> {
     }
 
     fn is_same_version(&self, table: &str) -> bool {
-        let [before, after] = self.sides.map(|side| side.tables.get(table).map(|state| state.version));
+        let [before, after] = self.sides.map(|side| side.tables.get(table).map(|state| state.content_version()));
         before.is_some() && before == after
     }
 

@@ -9,16 +9,17 @@ use datafusion::arrow::compute::{and, filter_record_batch, not, prep_null_mask_f
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::common::DFSchema;
-use datafusion::physical_plan::{PhysicalExpr, execute_stream_partitioned};
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr, execute_stream_partitioned};
 use datafusion::prelude::SessionContext;
 use deltalake::kernel::Add;
 use deltalake::kernel::schema::cast::cast_record_batch;
 use futures::StreamExt;
 use tokio::task::JoinSet;
 
+use super::renew::Renewal;
 use crate::failure::{Exit, failure};
 use crate::lake::Lake;
-use crate::model::{self, Model, Otherwise};
+use crate::model::{self, Expectation, Model, Otherwise};
 use crate::release;
 use crate::run::Run;
 use crate::schema::TableSchema;
@@ -32,16 +33,37 @@ const EXAMPLE_COUNT: usize = 3;
 pub struct Built {
     /// Columns of the table.
     pub schema: TableSchema,
-    /// Its rows.
-    pub staged: Staged,
-    /// Rows set aside, with their columns, for a model that can set rows aside.
-    pub quarantine: Option<(TableSchema, Staged)>,
+    /// The rows that were written, and the files that stay.
+    pub rows: Rows,
+    /// Likewise rows set aside, with their columns, for a model that can set rows aside.
+    pub quarantine: Option<(TableSchema, Rows)>,
     /// How often a row broke an expectation of severity warn.
     pub warning_count: i64,
     /// What to say about them.
     pub warnings: Vec<String>,
     /// Every expectation that rows broke.
     pub broken: Vec<release::Broken>,
+}
+
+/// The rows of a table: files that were written and files that stay.
+#[derive(Clone, Default)]
+pub struct Rows {
+    /// Written by this run.
+    pub written: Vec<Add>,
+    /// Of the version before, kept.
+    pub kept: Vec<Add>,
+}
+
+impl Rows {
+    /// All files of the table.
+    pub fn files(&self) -> Vec<Add> {
+        self.kept.iter().chain(&self.written).cloned().collect()
+    }
+
+    /// Rows in all files.
+    pub fn count(&self) -> i64 {
+        Staged::of(self.files()).row_count
+    }
 }
 
 /// An expectation, ready to be evaluated.
@@ -52,14 +74,8 @@ struct Rule {
     condition: Arc<dyn PhysicalExpr>,
 }
 
-/// How often each rule was broken, with the keys of some rows that did.
-#[derive(Default)]
-struct Broken {
-    counts: Vec<i64>,
-    examples: Vec<Vec<String>>,
-}
-
-/// Builds a model's tables as uncommitted files and makes the main one readable.
+/// Builds a model's tables as uncommitted files and makes the main one readable. With a renewal only the parts that
+/// changed are worked out.
 ///
 /// # Errors
 /// [`Exit::DataRefused`] when an expectation says `fail`; [`Exit::Configuration`] when the query or a rule is wrong.
@@ -69,78 +85,190 @@ pub async fn build(
     context: &SessionContext,
     model: &Model,
     quarantine_table: Option<&str>,
+    renewal: Option<&Renewal>,
 ) -> Result<Built> {
-    let doing = || format!("building {stage}.{} ({})", model.table, model.file);
-    let frame = context.sql(&model.sql).await.with_context(doing)?;
-    let plan = frame.create_physical_plan().await.with_context(doing)?;
-    let schema = TableSchema::of(&plan.schema()).map_err(|error| {
-        failure(Exit::Configuration, format!("{}: {error}", model.file), "change the query's select list")
-    })?;
-    check_columns(model, &schema)?;
-    let columns = DFSchema::try_from(schema.arrow.as_ref().clone())?;
-    let rules = model
-        .expectations
-        .iter()
-        .map(|expectation| {
+    let mut good = Rows::default();
+    let mut bad = Rows::default();
+    let place = Place { run, stage, context, model, quarantine_table };
+    match place.build(renewal, &mut good, &mut bad).await {
+        Ok(built) => Ok(built),
+        Err(error) => {
+            staging::discard(&run.lake.log_store(stage, &model.table)?, &good.written).await;
+            if let Some(table) = quarantine_table {
+                staging::discard(&run.lake.log_store("quarantine", table)?, &bad.written).await;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// What is built, and where.
+struct Place<'a> {
+    run: &'a Run,
+    stage: &'a str,
+    context: &'a SessionContext,
+    model: &'a Model,
+    quarantine_table: Option<&'a str>,
+}
+
+impl Place<'_> {
+    async fn build(&self, renewal: Option<&Renewal>, good: &mut Rows, bad: &mut Rows) -> Result<Built> {
+        let Self { run, stage, context, model, .. } = self;
+        let doing = || format!("building {stage}.{} ({})", model.table, model.file);
+        let narrowed = match renewal {
+            Some(renewal) => Some(renewal.narrow(context).await?),
+            None => None,
+        };
+        let frame = context.sql(&model.sql).await.with_context(doing)?;
+        let plan = frame.create_physical_plan().await.with_context(doing)?;
+        if let Some(narrowed) = narrowed {
+            narrowed.undo(context)?;
+        }
+        let schema = TableSchema::of(&plan.schema()).map_err(|error| {
+            failure(Exit::Configuration, format!("{}: {error}", model.file), "change the query's select list")
+        })?;
+        check_columns(model, &schema)?;
+        let rules = self.rules(&schema)?;
+        let quarantine_schema = quarantine_schema(&schema)?;
+        let splitting = Splitting {
+            rules: rules.clone().into(),
+            schema: schema.clone(),
+            quarantine_schema: quarantine_schema.clone(),
+            lake: run.lake.clone(),
+            stage: (*stage).to_owned(),
+            table: model.table.clone(),
+            quarantine_table: self.quarantine_table.map(ToOwned::to_owned),
+        };
+        let mut counts = self.split(plan, splitting, good, bad).await.with_context(doing)?;
+        if let Some(renewal) = renewal {
+            let kept = renewal.keep(&run.lake, context, &rules_of(&rules), good, bad).await.with_context(doing)?;
+            counts.iter_mut().zip(kept).for_each(|(count, kept)| *count += kept);
+        }
+        let table_url = run.lake.table_url(stage, &model.table)?;
+        session::register(context, stage, &model.table, staging::provider(&table_url, &schema.arrow, &good.files())?)?;
+        if let Some(table) = self.quarantine_table {
+            let url = run.lake.table_url("quarantine", table)?;
+            let set_aside = staging::provider(&url, &quarantine_schema.arrow, &bad.files())?;
+            session::register(context, "quarantine", table, set_aside)?;
+        }
+        let mut broken = Vec::new();
+        for (rule, count) in rules.iter().zip(counts).filter(|(_, count)| *count > 0) {
+            broken.push(Broken { rule, count, examples: self.examples(rule).await? });
+        }
+        if let Some(refused) = broken.iter().find(|broken| broken.rule.otherwise == Otherwise::Fail) {
+            return Err(refused.refusal(stage, model));
+        }
+        let (warning_count, warnings) = warnings(&broken);
+        Ok(Built {
+            schema,
+            rows: good.clone(),
+            quarantine: self.quarantine_table.map(|_| (quarantine_schema, bad.clone())),
+            warning_count,
+            warnings,
+            broken: broken.into_iter().map(Broken::told).collect(),
+        })
+    }
+
+    fn rules(&self, schema: &TableSchema) -> Result<Vec<Rule>> {
+        let columns = DFSchema::try_from(schema.arrow.as_ref().clone())?;
+        let rule = |expectation: &Expectation| {
             Ok(Rule {
                 text: expectation.condition.clone(),
                 otherwise: expectation.otherwise,
-                condition: model::condition(context, model, expectation, &columns)?,
+                condition: model::condition(self.context, self.model, expectation, &columns)?,
             })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let quarantine_schema = quarantine_schema(&schema)?;
-    let splitting = Splitting {
-        rules: rules.clone().into(),
-        key: model.key.iter().map(|column| schema.arrow.index_of(column)).collect::<Result<_, _>>()?,
-        schema: schema.clone(),
-        quarantine_schema: quarantine_schema.clone(),
-        lake: run.lake.clone(),
-        stage: stage.to_owned(),
-        table: model.table.clone(),
-        quarantine_table: quarantine_table.map(ToOwned::to_owned),
-    };
-    let mut parts = JoinSet::new();
-    for stream in execute_stream_partitioned(plan, context.task_ctx()).with_context(doing)? {
-        parts.spawn(splitting.clone().run(stream));
+        };
+        self.model.expectations.iter().map(rule).collect()
     }
-    let mut good: Vec<Add> = Vec::new();
-    let mut bad: Vec<Add> = Vec::new();
-    let mut broken = Broken::new(rules.len());
-    let mut failed: Option<anyhow::Error> = None;
-    while let Some(part) = parts.join_next().await {
-        match part.context("a query task ended in an unforeseen way").and_then(|part| part) {
-            Ok(part) => {
-                good.extend(part.good);
-                bad.extend(part.bad);
-                broken.merge(part.broken);
-            }
-            Err(error) => {
-                parts.abort_all();
-                failed.get_or_insert(error);
+
+    /// Runs the query once and writes its rows; says how many broke each rule.
+    async fn split(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        splitting: Splitting,
+        good: &mut Rows,
+        bad: &mut Rows,
+    ) -> Result<Vec<i64>> {
+        let mut counts = vec![0; splitting.rules.len()];
+        let mut parts = JoinSet::new();
+        for stream in execute_stream_partitioned(plan, self.context.task_ctx())? {
+            parts.spawn(splitting.clone().run(stream));
+        }
+        let mut failed: Option<anyhow::Error> = None;
+        while let Some(part) = parts.join_next().await {
+            match part.context("a query task ended in an unforeseen way").and_then(|part| part) {
+                Ok(part) => {
+                    good.written.extend(part.good);
+                    bad.written.extend(part.bad);
+                    counts.iter_mut().zip(part.counts).for_each(|(count, more)| *count += more);
+                }
+                Err(error) => {
+                    parts.abort_all();
+                    failed.get_or_insert(error);
+                }
             }
         }
+        failed.map_or(Ok(counts), Err)
     }
-    let refused = failed.map(|error| error.context(doing())).or_else(|| refusal(stage, model, &rules, &broken));
-    if let Some(error) = refused {
-        staging::discard(&run.lake.log_store(stage, &model.table)?, &good).await;
-        if let Some(table) = quarantine_table {
-            staging::discard(&run.lake.log_store("quarantine", table)?, &bad).await;
+
+    /// The first keys of rows that broke a rule.
+    async fn examples(&self, rule: &Rule) -> Result<String> {
+        let quoted: Vec<String> = self.model.key.iter().map(|column| format!("\"{column}\"")).collect();
+        let key = quoted.join(", ");
+        let rows = |table: String| format!("select {key} from {table} where not coalesce(({}), false)", rule.text);
+        let mut sql = rows(format!("{}.\"{}\"", self.stage, self.model.table));
+        if let Some(table) = self.quarantine_table {
+            sql = format!("{sql} union all {}", rows(format!("quarantine.\"{table}\"")));
         }
-        return Err(error);
+        let lines = examples(self.context, &format!("{sql} order by {key} limit {EXAMPLE_COUNT}")).await?;
+        Ok(lines.join("; "))
     }
-    let table_url = run.lake.table_url(stage, &model.table)?;
-    session::register(context, stage, &model.table, staging::provider(&table_url, &schema.arrow, &good)?)?;
-    let (warning_count, warnings) = warnings(&rules, &broken);
-    let broken = broken.told(&rules);
-    Ok(Built {
-        schema,
-        staged: Staged::of(good),
-        quarantine: quarantine_table.map(|_| (quarantine_schema, Staged::of(bad))),
-        warning_count,
-        warnings,
-        broken,
-    })
+}
+
+fn rules_of(rules: &[Rule]) -> Vec<&str> {
+    rules.iter().map(|rule| rule.text.as_str()).collect()
+}
+
+/// A rule that rows broke, how many, and the keys of some.
+struct Broken<'a> {
+    rule: &'a Rule,
+    count: i64,
+    examples: String,
+}
+
+impl Broken<'_> {
+    fn refusal(&self, stage: &str, model: &Model) -> anyhow::Error {
+        failure(
+            Exit::DataRefused,
+            format!(
+                "{stage}.{} breaks the expectation `{}` in {} rows, for example {}",
+                model.table, self.rule.text, self.count, self.examples
+            ),
+            "nothing of this run was published: mend the data or the rule, then run again",
+        )
+    }
+
+    fn told(self) -> release::Broken {
+        release::Broken {
+            expectation: self.rule.text.clone(),
+            otherwise: if self.rule.otherwise == Otherwise::Warn { "warn" } else { "quarantine" },
+            count: self.count,
+            examples: self.examples,
+        }
+    }
+}
+
+fn warnings(broken: &[Broken<'_>]) -> (i64, Vec<String>) {
+    let mut total = 0;
+    let mut lines = Vec::new();
+    for Broken { rule, count, examples } in broken {
+        let verb = if rule.otherwise == Otherwise::Warn { "break" } else { "were quarantined by" };
+        lines.push(format!("{count} rows {verb} `{}`, for example {examples}", rule.text));
+        if rule.otherwise == Otherwise::Warn {
+            total += count;
+        }
+    }
+    (total, lines)
 }
 
 fn check_columns(model: &Model, schema: &TableSchema) -> Result<()> {
@@ -164,80 +292,10 @@ fn quarantine_schema(schema: &TableSchema) -> Result<TableSchema> {
     TableSchema::of(&Schema::new(fields))
 }
 
-fn refusal(stage: &str, model: &Model, rules: &[Rule], broken: &Broken) -> Option<anyhow::Error> {
-    let (index, rule) = rules.iter().enumerate().find(|(index, rule)| {
-        rule.otherwise == Otherwise::Fail && broken.counts.get(*index).is_some_and(|count| *count > 0)
-    })?;
-    Some(failure(
-        Exit::DataRefused,
-        format!(
-            "{stage}.{} breaks the expectation `{}` in {} rows, for example {}",
-            model.table,
-            rule.text,
-            broken.counts[index],
-            broken.named(index)
-        ),
-        "nothing of this run was published: mend the data or the rule, then run again",
-    ))
-}
-
-fn warnings(rules: &[Rule], broken: &Broken) -> (i64, Vec<String>) {
-    let mut total = 0;
-    let mut lines = Vec::new();
-    for (index, rule) in rules.iter().enumerate() {
-        if rule.otherwise != Otherwise::Fail && broken.counts[index] > 0 {
-            let verb = if rule.otherwise == Otherwise::Warn { "break" } else { "were quarantined by" };
-            lines.push(format!(
-                "{} rows {verb} `{}`, for example {}",
-                broken.counts[index],
-                rule.text,
-                broken.named(index)
-            ));
-        }
-        if rule.otherwise == Otherwise::Warn {
-            total += broken.counts[index];
-        }
-    }
-    (total, lines)
-}
-
-impl Broken {
-    fn new(rules: usize) -> Self {
-        Self { counts: vec![0; rules], examples: vec![Vec::new(); rules] }
-    }
-
-    fn merge(&mut self, other: Self) {
-        for (index, (count, examples)) in other.counts.into_iter().zip(other.examples).enumerate() {
-            self.counts[index] += count;
-            self.examples[index].extend(examples);
-        }
-    }
-
-    fn told(&self, rules: &[Rule]) -> Vec<release::Broken> {
-        let broken = rules.iter().enumerate().filter(|(index, _)| self.counts[*index] > 0);
-        broken
-            .map(|(index, rule)| release::Broken {
-                expectation: rule.text.clone(),
-                otherwise: if rule.otherwise == Otherwise::Warn { "warn" } else { "quarantine" },
-                count: self.counts[index],
-                examples: self.named(index),
-            })
-            .collect()
-    }
-
-    fn named(&self, rule: usize) -> String {
-        let mut keys = self.examples[rule].clone();
-        keys.sort();
-        keys.truncate(EXAMPLE_COUNT);
-        keys.join("; ")
-    }
-}
-
 /// What one task needs to split and stage one stream of rows.
 #[derive(Clone)]
 struct Splitting {
     rules: Arc<[Rule]>,
-    key: Vec<usize>,
     schema: TableSchema,
     quarantine_schema: TableSchema,
     lake: Lake,
@@ -249,7 +307,8 @@ struct Splitting {
 struct Part {
     good: Vec<Add>,
     bad: Vec<Add>,
-    broken: Broken,
+    /// Rows that broke each rule.
+    counts: Vec<i64>,
 }
 
 impl Splitting {
@@ -261,10 +320,10 @@ impl Splitting {
             }
             None => None,
         };
-        let mut broken = Broken::new(self.rules.len());
+        let mut counts = vec![0; self.rules.len()];
         while let Some(batch) = stream.next().await {
             let batch = cast_record_batch(&batch?, self.schema.arrow.clone(), false, false)?;
-            let (keep, set_aside) = self.split(&batch, &mut broken)?;
+            let (keep, set_aside) = self.split(&batch, &mut counts)?;
             good.write(&keep).await?;
             if let (Some(bad), Some(set_aside)) = (&mut bad, set_aside) {
                 bad.write(&set_aside).await?;
@@ -274,22 +333,18 @@ impl Splitting {
             Some(bad) => bad.close().await?,
             None => Vec::new(),
         };
-        Ok(Part { good: good.close().await?, bad, broken })
+        Ok(Part { good: good.close().await?, bad, counts })
     }
 
     /// Rows to keep, and rows to set aside with every reason.
-    fn split(&self, batch: &RecordBatch, broken: &mut Broken) -> Result<(RecordBatch, Option<RecordBatch>)> {
+    fn split(&self, batch: &RecordBatch, counts: &mut [i64]) -> Result<(RecordBatch, Option<RecordBatch>)> {
         let mut keep: Option<BooleanArray> = None;
         let mut reasons: Vec<(&str, BooleanArray)> = Vec::new();
         for (index, rule) in self.rules.iter().enumerate() {
             let value = rule.condition.evaluate(batch)?.into_array(batch.num_rows())?;
             let holds = true_only(&value);
             let breaks = not(&holds)?;
-            let count = breaks.true_count();
-            if count > 0 {
-                broken.counts[index] += i64::try_from(count)?;
-                self.remember(batch, &breaks, &mut broken.examples[index])?;
-            }
+            counts[index] += i64::try_from(breaks.true_count())?;
             if rule.otherwise == Otherwise::Quarantine {
                 keep = Some(match keep {
                     Some(keep) => and(&keep, &holds)?,
@@ -306,22 +361,6 @@ impl Splitting {
             }
             _ => Ok((batch.clone(), None)),
         }
-    }
-
-    fn remember(&self, batch: &RecordBatch, breaks: &BooleanArray, examples: &mut Vec<String>) -> Result<()> {
-        for row in (0..batch.num_rows()).filter(|row| breaks.value(*row)) {
-            if examples.len() >= EXAMPLE_COUNT {
-                break;
-            }
-            let mut parts = Vec::new();
-            for column in &self.key {
-                let value = batch.column(*column);
-                let text = if value.is_null(row) { "null".to_owned() } else { array_value_to_string(value, row)? };
-                parts.push(format!("{}={text}", batch.schema().field(*column).name()));
-            }
-            examples.push(parts.join(" "));
-        }
-        Ok(())
     }
 }
 

@@ -17,10 +17,11 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{Definition, Pinned, WorkedOut, hex};
+use super::plan::hex;
+use super::{Definition, Pinned, WorkedOut};
 use crate::failure::{Exit, Failure, failure};
 use crate::model::{Model, TableName};
-use crate::release::{History, TableState};
+use crate::release::{self, History, TableState};
 use crate::run::Run;
 use crate::session;
 
@@ -184,8 +185,7 @@ impl Inputs {
     /// What a table's content depends on; the logs are left out, or no run would ever find nothing to do.
     pub fn identity(&self, name: &TableName) -> String {
         if let Some(state) = self.tables.get(name) {
-            let narrowed = self.worked_out.as_ref().map(|own| own.identity_of_input(name)).unwrap_or_default();
-            return format!("version {}{narrowed}", state.version);
+            return format!("version {}{}", state.content_version(), self.narrowing(name));
         }
         if let Some(own) = self.worked_out_in(&name.schema) {
             return own.identity(&name.table);
@@ -194,6 +194,16 @@ impl Inputs {
             Some(file) if name.schema == "reference" => file.identity(),
             _ => String::new(),
         }
+    }
+
+    /// What hides rows of a pinned table from models; empty where nothing does.
+    pub fn narrowing(&self, name: &TableName) -> String {
+        self.worked_out.as_ref().map(|own| own.identity_of_input(name)).unwrap_or_default()
+    }
+
+    /// A table of another stage as the run is pinned to it.
+    pub fn state(&self, name: &TableName) -> Option<&TableState> {
+        self.tables.get(name)
     }
 
     fn worked_out_in(&self, schema: &str) -> Option<&dyn WorkedOut> {
@@ -226,14 +236,8 @@ impl Inputs {
                         session::register(context, schema, table, Arc::new(own.table(run, table).await?))?;
                         continue;
                     }
-                    let version = self.tables.get(name).map(|state| state.version);
-                    let delta = run.lake.open(schema, table, version).await?.ok_or_else(|| {
-                        failure(
-                            Exit::LakeUnavailable,
-                            format!("table {name} is gone although a release names it"),
-                            format!("restore it, or build the stage {schema} again with --force"),
-                        )
-                    })?;
+                    let state = self.state(name).with_context(|| format!("table {name} is not pinned"))?;
+                    let delta = release::open(&run.lake, schema, table, state).await?;
                     session::register_delta(context, schema, table, &delta).await?;
                     if let Some(own) = &self.worked_out {
                         own.narrow(context, name).await?;

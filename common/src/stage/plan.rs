@@ -1,0 +1,210 @@
+//! What a run will do to each table, and why.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use deltalake::DeltaTable;
+use sha2::{Digest, Sha256};
+use tracing::info;
+
+use super::inputs::{self, Inputs};
+use super::{Definition, quarantine_table};
+use crate::model::{Model, TableName};
+use crate::release::{History, Release, TableState};
+use crate::run::Run;
+
+/// Each model's fingerprint: its text and everything it is a function of. For a model that is incremental, what stands
+/// before the point leaves out the inputs it is renewed from.
+pub fn fingerprints(inputs: &Inputs, models: &[Model]) -> BTreeMap<String, String> {
+    let mut fingerprints: BTreeMap<String, String> = BTreeMap::new();
+    for model in models {
+        let (mut recipe, mut renewed_from) = (Sha256::new(), Sha256::new());
+        let add = |hash: &mut Sha256, part: &str| {
+            hash.update(part.as_bytes());
+            hash.update([0]);
+        };
+        add(&mut recipe, env!("CARGO_PKG_VERSION"));
+        add(&mut recipe, &model.sql);
+        for name in model.needs() {
+            let identity = match fingerprints.get(&name.table) {
+                Some(own) if name.schema == inputs.stage => own.clone(),
+                _ => inputs.identity(&name),
+            };
+            if model.incremental.iter().any(|incremental| incremental.inputs.contains(&name)) {
+                add(&mut renewed_from, &format!("{name}={identity}"));
+                add(&mut recipe, &inputs.narrowing(&name));
+            } else {
+                add(&mut recipe, &format!("{name}={identity}"));
+            }
+        }
+        if model.inputs.contains(&inputs::setting_table()) {
+            if model.mentions("asOf") {
+                add(&mut recipe, &format!("asOf={:?}", inputs.as_of));
+            }
+            if model.mentions("timeZone") {
+                add(&mut recipe, &format!("timeZone={}", inputs.time_zone));
+            }
+        }
+        let mut fingerprint = hex(&recipe.finalize());
+        if model.incremental.is_some() {
+            let _ = write!(fingerprint, ".{}", hex(&renewed_from.finalize()));
+        }
+        fingerprints.insert(model.table.clone(), fingerprint);
+    }
+    fingerprints
+}
+
+/// A short hash as text.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().take(16).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// What a run will do to each table, and why.
+pub struct Plan {
+    /// Hash of everything the release is a function of.
+    pub fingerprint: String,
+    /// A step for each model, in order.
+    pub steps: Vec<Step>,
+    is_same: bool,
+}
+
+/// What a run will do to one table.
+pub struct Step {
+    /// What makes it.
+    pub model: Model,
+    /// Hash of everything it is a function of.
+    pub fingerprint: String,
+    /// The table as it is now.
+    pub base: Option<DeltaTable>,
+    /// Likewise the rows set aside.
+    pub quarantine_base: Option<DeltaTable>,
+    /// The table as the last release names it.
+    pub before: Option<Before>,
+    /// Whether it stays as it is.
+    pub is_kept: bool,
+    /// The inputs it was made of, where it may be renewed from what changed in them; `None` to build it whole.
+    pub made_of: Option<BTreeMap<TableName, TableState>>,
+    reason: &'static str,
+}
+
+/// A table as a release names it.
+pub struct Before {
+    /// The table.
+    pub table: TableState,
+    /// Likewise the rows set aside.
+    pub quarantine: Option<TableState>,
+}
+
+impl Step {
+    /// Where the rows are that the model sets aside.
+    pub fn quarantine_table(&self, stage: &str) -> Option<String> {
+        self.model.has_quarantine().then(|| quarantine_table(stage, &self.model.table))
+    }
+}
+
+impl Plan {
+    /// Finds out what there is to do.
+    ///
+    /// # Errors
+    /// [`crate::failure::Exit::LakeUnavailable`] when a table cannot be opened.
+    pub async fn make(
+        run: &Run,
+        stage: &Definition,
+        inputs: &Inputs,
+        history: &History,
+        models: Vec<Model>,
+    ) -> Result<Self> {
+        let last = history.newest(stage.name);
+        let mut fingerprints = fingerprints(inputs, &models);
+        let mut whole = Sha256::new();
+        whole.update(format!("{:?} {}", inputs.as_of, inputs.time_zone));
+        if let Some(files) = &stage.files {
+            whole.update(&files.choice);
+        }
+        for (table, fingerprint) in &fingerprints {
+            whole.update(format!("{table}={fingerprint}\n"));
+        }
+        let fingerprint = hex(&whole.finalize());
+        let mut steps = Vec::new();
+        for model in models {
+            let own = fingerprints.remove(&model.table).unwrap_or_default();
+            let base = run.lake.open(stage.name, &model.table, None).await?;
+            let quarantine = quarantine_table(stage.name, &model.table);
+            let quarantine_base =
+                if model.has_quarantine() { run.lake.open("quarantine", &quarantine, None).await? } else { None };
+            let table_before = last.and_then(|last| last.tables.get(&format!("{}.{}", stage.name, model.table)));
+            let quarantine_before = last.and_then(|last| last.tables.get(&format!("quarantine.{quarantine}")));
+            let is_current = |state: Option<&TableState>, delta: &Option<DeltaTable>| {
+                state.is_some_and(|state| delta.as_ref().is_some_and(|delta| state.is_of(delta)))
+            };
+            let are_current = is_current(table_before, &base)
+                && (!model.has_quarantine() || is_current(quarantine_before, &quarantine_base));
+            let mut made_of = None;
+            let reason = match table_before {
+                _ if run.settings.force => "forced",
+                None => "new",
+                Some(_) if !are_current => "newer than its release",
+                Some(before) if before.fingerprint != own => {
+                    let is_recipe_same = recipe(&before.fingerprint) == recipe(&own);
+                    made_of =
+                        last.filter(|_| is_recipe_same).and_then(|last| made_of_then(inputs, history, last, &model));
+                    if made_of.is_some() { "inputs changed: renewed where they did" } else { "changed" }
+                }
+                Some(_) => "unchanged",
+            };
+            let before = table_before.map(|table| Before {
+                table: table.clone(),
+                quarantine: quarantine_before.filter(|_| model.has_quarantine()).cloned(),
+            });
+            let is_kept = reason == "unchanged";
+            steps.push(Step { model, fingerprint: own, base, quarantine_base, before, is_kept, made_of, reason });
+        }
+        let is_same = last.is_some_and(|last| last.fingerprint == fingerprint) && steps.iter().all(|step| step.is_kept);
+        Ok(Self { fingerprint, steps, is_same })
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.is_same
+    }
+
+    /// Says what a run would do.
+    pub fn tell(&self) {
+        if self.is_same {
+            info!("nothing to do: no input, model or setting changed");
+        }
+        for step in &self.steps {
+            let verb = if step.is_kept { "keep" } else { "build" };
+            info!(table = step.model.table, reason = step.reason, "{verb} {}: {}", step.model.table, step.reason);
+        }
+    }
+}
+
+/// What a fingerprint says but for the inputs a table is renewed from.
+fn recipe(fingerprint: &str) -> &str {
+    fingerprint.split_once('.').map_or(fingerprint, |(recipe, _)| recipe)
+}
+
+/// The inputs that a model is renewed from as they were when `last` was made; `None` where that is not known, or where
+/// more than the tables decides what is seen of them.
+fn made_of_then(
+    inputs: &Inputs,
+    history: &History,
+    last: &Release,
+    model: &Model,
+) -> Option<BTreeMap<TableName, TableState>> {
+    let incremental = model.incremental.as_ref()?;
+    let then = |name: &TableName| {
+        let release = match name.schema == last.stage {
+            true => last,
+            false => history.find(&name.schema, *last.inputs.get(&name.schema)?)?,
+        };
+        let state = release.tables.get(&name.to_string()).filter(|_| inputs.narrowing(name).is_empty())?;
+        Some((name.clone(), state.clone()))
+    };
+    incremental.inputs.iter().map(then).collect()
+}
