@@ -297,7 +297,8 @@ mod tests {
     #[tokio::test]
     async fn whatever_mixes_parts_is_refused_with_its_reason() {
         for (sql, why) in [
-            ("select again as part, id from a.row", "not that of the rows"),
+            ("select again as part, part as other from a.row", "not that of the rows"),
+            ("select again as part, id from a.row", "without its part"),
             ("select 'x' as part, max(id) as id from a.row", "without its part"),
             ("select max(part) as part, id from a.row group by id", "grouped together"),
             ("select part, id, row_number() over (partition by id order by part) as n from a.row", "a window reaches"),

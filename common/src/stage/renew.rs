@@ -364,3 +364,94 @@ async fn number(context: &SessionContext, sql: &str) -> Result<i64> {
     let batch = batches.first().context("a count came back without a row")?;
     Ok(batch.column(0).as_primitive::<Int64Type>().value(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray};
+
+    use super::*;
+    use crate::staging::stage_batches;
+
+    fn name() -> TableName {
+        TableName::parse("clean.thing").unwrap()
+    }
+
+    fn rows(rows: &[(&str, i64)]) -> RecordBatch {
+        let parts: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|(part, _)| *part)));
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.iter().map(|(_, id)| *id)));
+        RecordBatch::try_from_iter([("part", parts), ("id", ids)]).unwrap()
+    }
+
+    /// A file for each of some lists of rows.
+    async fn files(lake: &Lake, lists: &[&[(&str, i64)]]) -> DataFiles {
+        let schema = TableSchema::of(&rows(&[]).schema()).unwrap();
+        let store = lake.log_store("clean", "thing").unwrap();
+        let mut adds = Vec::new();
+        for list in lists {
+            adds.extend(stage_batches(&store, &schema, vec![rows(list)]).await.unwrap().adds);
+        }
+        DataFiles { url: lake.table_url("clean", "thing").unwrap(), schema: schema.arrow, adds }
+    }
+
+    async fn texts(context: &SessionContext, sql: &str) -> Vec<String> {
+        let batches = context.sql(sql).await.unwrap().collect().await.unwrap();
+        let texts = batches.iter().flat_map(|batch| batch.column(0).as_string::<i32>().iter().flatten());
+        let mut texts: Vec<String> = texts.map(ToOwned::to_owned).collect();
+        texts.sort();
+        texts
+    }
+
+    async fn parts_changed(before: &DataFiles, now: &DataFiles, read: &[&str]) -> Vec<String> {
+        let context = session::new(256 << 20, 1).unwrap();
+        let read = read.iter().map(|name| (*name).to_owned()).collect();
+        let found = changed(&context, "part", &read, before, now).await.unwrap();
+        if remember(&context, found).await.unwrap() == Some(0) {
+            return Vec::new();
+        }
+        texts(&context, "select changed from part.changed").await
+    }
+
+    #[tokio::test]
+    async fn what_changed_is_read_off_the_files_two_versions_do_not_share() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::new(folder.path().to_str().unwrap()).unwrap();
+        let all =
+            files(&lake, &[&[("a", 1), ("b", 2)], &[("c", 3), ("c", 4)], &[("c", 4), ("c", 3)], &[("c", 5)]]).await;
+        let of = |chosen: &[usize]| DataFiles {
+            adds: chosen.iter().map(|file| all.adds[*file].clone()).collect(),
+            ..all.clone()
+        };
+        let (none, both) = (Vec::<String>::new(), ["id", "part"]);
+        assert_eq!(parts_changed(&of(&[0, 1]), &of(&[0, 1]), &both).await, none);
+        assert_eq!(parts_changed(&of(&[0, 1]), &of(&[2, 0]), &both).await, none, "another order is no change");
+        assert_eq!(parts_changed(&of(&[0, 1]), &of(&[0, 3]), &both).await, ["c"]);
+        assert_eq!(parts_changed(&of(&[0]), &of(&[0, 3]), &both).await, ["c"]);
+        assert_eq!(parts_changed(&of(&[0, 1]), &of(&[1]), &both).await, ["a", "b"], "what has gone is a change");
+        let once = files(&lake, &[&[("c", 3)], &[("c", 9)]]).await;
+        let one = |file: usize| DataFiles { adds: vec![once.adds[file].clone()], ..once.clone() };
+        assert_eq!(parts_changed(&one(0), &one(1), &["part"]).await, none, "a column nobody reads may change");
+    }
+
+    #[tokio::test]
+    async fn rows_of_what_did_not_change_stay_and_are_judged() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::new(folder.path().to_str().unwrap()).unwrap();
+        let table = files(&lake, &[&[("a", 1), ("b", -2)], &[("c", -3)], &[("b", 4)]]).await;
+        let context = session::new(256 << 20, 1).unwrap();
+        let incremental = Incremental { column: "part".to_owned(), inputs: [name()].into() };
+        let renewal = Renewal { incremental, name: name(), table: table.clone(), quarantine: None };
+        let changed = MemTable::try_new(
+            rows(&[]).project(&[0]).unwrap().schema(),
+            vec![vec![rows(&[("b", 0)]).project(&[0]).unwrap()]],
+        );
+        session::register(&context, SCHEMA, "mended", Arc::new(changed.unwrap())).unwrap();
+        let found = context.sql("select part as changed from part.mended").await.unwrap().collect().await.unwrap();
+        assert_eq!(remember(&context, found).await.unwrap(), Some(1));
+        let (mut good, mut bad) = (Rows::default(), Rows::default());
+        let broken = renewal.keep(&lake, &context, &["id > 0", "id < 10"], &mut good, &mut bad).await.unwrap();
+        assert_eq!(good.kept.iter().map(|add| &add.path).collect::<Vec<_>>(), [&table.adds[1].path]);
+        assert_eq!(broken, [1, 0], "the row of c breaks the first rule; those of b are gone");
+        DataFiles { adds: good.files(), ..table }.register(&context, "left", &good.files()).unwrap();
+        assert_eq!(texts(&context, "select concat(part, id) from part.left").await, ["a1", "c-3"]);
+    }
+}
