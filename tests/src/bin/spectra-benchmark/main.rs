@@ -1,5 +1,5 @@
 //! Runs the six binaries on a simulated world of any size and prints seconds, rows per second, peak memory and bytes
-//! written per stage: first on a new lake, then again without a change.
+//! written per stage: first on a new lake, then again without a change, then a day later.
 //!
 //! `--source` measures the walk alone: how much of an allowed rate it uses, what it costs beyond reading the same
 //! pages, its memory for growing worlds, and what a day with few changes costs.
@@ -58,10 +58,14 @@ fn main() -> Result<()> {
         SimulatorConfig { profile: Profile::Big, executions: Some(arguments.executions), ..SimulatorConfig::default() };
     let simulator = runtime.block_on(Running::start(config))?;
     empty(&arguments.folder)?;
-    for title in ["full run", "run without change"] {
+    let runs = [("full run", "2026-01-05"), ("run without change", "2026-01-05"), ("run a day later", "2026-01-06")];
+    for (title, as_of) in runs {
+        if as_of != runs[0].1 {
+            simulator.simulator.advance_days(1)?;
+        }
         let mut all = Vec::new();
         for stage in STAGES {
-            all.push(measure(stage, &arguments, &simulator.url(), &[])?);
+            all.push(measure(stage, &arguments, &simulator.url(), &["--as-of", as_of])?);
         }
         print(title, arguments.executions, &all);
     }
@@ -80,11 +84,7 @@ fn measure(stage: &'static str, arguments: &Arguments, api_url: &str, flags: &[&
     let before = bytes_in(&lake);
     let binary = std::env::current_exe()?.with_file_name(format!("spectra-{stage}"));
     let mut command = Command::new(&binary);
-    command
-        .args(flags)
-        .env("SPECTRA_LAKE", &lake)
-        .env("SPECTRA_MEMORY", &arguments.memory)
-        .env("SPECTRA_AS_OF", "2026-01-05");
+    command.args(flags).env("SPECTRA_LAKE", &lake).env("SPECTRA_MEMORY", &arguments.memory);
     if stage == "source" {
         command.env("SPECTRA_API_URL", api_url).env("SPECTRA_API_TOKEN", "simulator-token");
     }
