@@ -14,8 +14,10 @@ use deltalake::protocol::checkpoints::create_checkpoint;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, Path};
 use futures::StreamExt;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::{JOURNAL_DAYS, sweep};
 use crate::lake::Lake;
 use crate::schema::TableSchema;
 use crate::session;
@@ -121,7 +123,8 @@ pub async fn commit(
     Ok(done.version())
 }
 
-/// Merges the small files of a log table where they are too many, and writes a checkpoint. Nothing names versions of log
+/// Merges the small files of a log table where they are too many, writes a checkpoint, and deletes what its log says of the
+/// time before, once it is old enough: reading a log begins with listing it. Nothing names versions of log
 /// tables, so it may be done at any time, beside any number of runs that append.
 ///
 /// Returns how many files became how many.
@@ -142,6 +145,8 @@ pub async fn log_table(lake: &Lake, delta: &DeltaTable) -> Result<Option<(usize,
     let mut newest = delta.clone();
     newest.update_state().await?;
     checkpoint(&newest).await?;
+    let age = Timestamp::now() - SignedDuration::from_hours(24 * i64::from(JOURNAL_DAYS));
+    sweep::log_only(&newest, age).await?;
     Ok(Some((files.len(), staged.adds.len())))
 }
 

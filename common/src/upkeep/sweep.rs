@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result};
 use datafusion::object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use deltalake::logstore::ObjectStoreRef;
-use deltalake::{ObjectStoreError, Path};
+use deltalake::{DeltaTable, ObjectStoreError, Path};
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 
@@ -110,9 +110,13 @@ fn log_entries(objects: &[ObjectMeta], oldest_needed: Option<u64>, newest: Optio
         .collect();
     let checkpoints = || entries.iter().filter(|(_, _, whole)| *whole).map(|(_, version, _)| *version);
     let base = checkpoints().filter(|version| oldest_needed.is_some_and(|needed| *version <= needed)).max();
+    // No gaps, whatever the clocks said: a log with a hole in it cannot be read.
+    let first_young =
+        entries.iter().filter(|(object, ..)| !is_older(object, age)).map(|(_, version, _)| *version).min();
+    let end = base.map(|base| base.min(first_young.unwrap_or(u64::MAX)));
     let mut old: Vec<(u64, Path, u64)> = entries
         .iter()
-        .filter(|(object, version, _)| base.is_some_and(|base| *version < base) && is_older(object, age))
+        .filter(|(_, version, _)| end.is_some_and(|end| *version < end))
         .map(|(object, version, _)| (*version, object.location.clone(), object.size))
         .collect();
     old.sort();
@@ -122,6 +126,19 @@ fn log_entries(objects: &[ObjectMeta], oldest_needed: Option<u64>, newest: Optio
         commits_since_checkpoint: newest.map_or(0, |newest| newest.saturating_sub(last.unwrap_or(0))),
         ..Sweep::default()
     }
+}
+
+/// Deletes log entries of a table none of whose older versions is needed, up to its last checkpoint.
+///
+/// # Errors
+/// When they cannot be listed or deleted.
+pub async fn log_only(delta: &DeltaTable, age: Timestamp) -> Result<()> {
+    let store = delta.log_store().object_store(None);
+    let folder = Path::from("_delta_log");
+    let objects: Vec<ObjectMeta> = store.list(Some(&folder)).try_collect().await.context("listing a table's log")?;
+    let mut sweep = log_entries(&objects, delta.version(), delta.version(), age);
+    sweep.store = Some(store);
+    sweep.go().await
 }
 
 impl Sweep {
@@ -173,6 +190,9 @@ mod tests {
         assert_eq!(log_entries(&objects, Some(20), Some(29), age).commits_since_checkpoint, 9);
         let young = log_entries(&objects, Some(20), Some(29), Timestamp::UNIX_EPOCH);
         assert!(young.entries.is_empty(), "what is young stays");
+        objects[7].last_modified = std::time::SystemTime::now().into();
+        let gap = log_entries(&objects, Some(20), Some(29), age);
+        assert_eq!(gap.entries.len(), 7, "what is old stays after what is young");
     }
 
     #[test]

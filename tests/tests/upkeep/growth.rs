@@ -1,6 +1,7 @@
 //! A lake after many runs: small files are merged without a row lost and without work for the stages after.
 
-use std::time::Instant;
+use std::io::Write;
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
@@ -70,7 +71,7 @@ fn no_op_seconds(lab: &Lab, stage: &str) -> f64 {
 }
 
 /// Appends the row of the last run again and again, in commits and files of their own as every run does, and as if none
-/// had ever been merged.
+/// had ever been merged, a while ago.
 fn pretend(lab: &Lab, count: usize) {
     let table = lab.lake_path().join("Tables/log/run");
     let name = |version: usize| table.join(format!("_delta_log/{version:020}.json"));
@@ -78,10 +79,14 @@ fn pretend(lab: &Lab, count: usize) {
     let commit = std::fs::read_to_string(name(last)).unwrap();
     let mut actions = commit.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let add = actions.find_map(|action| action["add"]["path"].as_str().map(ToOwned::to_owned)).unwrap();
+    let age = |file: &std::fs::File| file.set_modified(SystemTime::now() - Duration::from_secs(40 * 86_400)).unwrap();
+    (0..=last).for_each(|version| age(&std::fs::File::open(name(version)).unwrap()));
     for number in 0..2 * count {
         let copy = format!("part-00000-{number:08}-c000.zstd.parquet");
         std::fs::hard_link(table.join(&add), table.join(&copy)).unwrap();
-        std::fs::write(name(last + 1 + number), commit.replace(&add, &copy)).unwrap();
+        let mut entry = std::fs::File::create(name(last + 1 + number)).unwrap();
+        entry.write_all(commit.replace(&add, &copy).as_bytes()).unwrap();
+        age(&entry);
     }
 }
 
