@@ -185,10 +185,16 @@ pub fn one_line(error: &anyhow::Error) -> String {
     parts.join(": ")
 }
 
+/// What libraries say of themselves, which tells a reader nothing or the wrong thing.
+const NOISE: [&str; 4] =
+    ["Failed to parse parquet: ", "External: ", "Generic LocalFileSystem error: ", "Kernel error: "];
+
 /// A message on one line, without the backtrace that some libraries print into theirs.
 fn plain(text: &str) -> String {
     let is_frame = |line: &&str| line.trim_start().starts_with("0: ");
-    text.lines().take_while(|line| !is_frame(line)).flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+    let lines = text.lines().take_while(|line| !is_frame(line));
+    let line = lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
+    NOISE.iter().fold(line, |line, noise| line.replace(noise, ""))
 }
 
 #[cfg(test)]

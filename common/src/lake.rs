@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use datafusion::object_store::ObjectStoreExt;
+use datafusion::object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use deltalake::kernel::StructType;
 use deltalake::logstore::{LogStoreRef, ObjectStoreRef};
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStoreError, Path};
+use futures::TryStreamExt;
 use url::Url;
 
 use crate::failure::{Exit, Failure, failure, one_line};
@@ -153,13 +154,12 @@ impl Lake {
         if !delta.verify_deltatable_existence().await? {
             return Ok(None);
         }
-        match delta.get_latest_version().await {
-            Ok(version) => Ok(Some(version)),
-            Err(error) => {
-                let doing = format!("listing the versions of table {schema}.{table}");
-                Err(unreadable(&format!("{schema}.{table}"), doing, &delta, None, error).await)
-            }
-        }
+        // Not the library's own way, which wants the log from its first entry on: upkeep deletes old ones.
+        let folder = Path::from("_delta_log");
+        let entries = delta.log_store().object_store(None).list(Some(&folder)).try_collect::<Vec<_>>().await;
+        let entries = entries.with_context(|| format!("listing the versions of table {schema}.{table}"))?;
+        let version = |entry: ObjectMeta| entry.location.filename()?.strip_suffix(".json")?.parse::<u64>().ok();
+        Ok(entries.into_iter().filter_map(version).max())
     }
 
     /// The newest version of a table, which is made, empty, where it does not exist.

@@ -14,8 +14,8 @@
 //! - [`dictionary`]: what every table and column means
 //!
 //! and when needed: [`session`] (the SQL engine), [`functions`] (what SQL lacks), [`staging`] (files written
-//! but not committed), [`verified`] (files read as they were written), [`schema`] (which types a table may have), [`failure`] (errors with an exit code),
-//! [`logging`] and [`output`] (what a person or a collector sees).
+//! but not committed), [`verified`] (files read as they were written), [`schema`] (which types a table may have),
+//! `memory` (how much there is), [`failure`] (errors with an exit code), [`logging`] and [`output`] (what a person or a collector sees).
 
 pub mod command;
 pub mod dictionary;
@@ -25,6 +25,7 @@ pub mod lake;
 pub mod log;
 mod log_damage;
 pub mod logging;
+mod memory;
 pub mod model;
 pub mod output;
 pub mod release;

@@ -1,10 +1,10 @@
 //! One execution of one stage: it is recorded in `log.run` when it starts and when it ends, whatever its end, and
 //! its last line of output is one JSON object that says what happened.
 
+mod report;
+
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
-use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,14 +17,16 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, error, info, info_span, warn};
+use tracing::{Instrument, info, info_span, warn};
 
 use crate::failure::{Exit, Failure, exit_of, failure, hint_of, one_line};
 use crate::lake::Lake;
 use crate::log::{self, RunRow};
 use crate::logging::{self, Progress};
+use crate::memory;
 use crate::settings::{self, SharedArgs};
 use crate::upkeep::Figures;
+use report::{Output, refuse_usage, report, status_of};
 
 /// A run that has begun.
 pub struct Run {
@@ -189,24 +191,6 @@ pub struct TableOutcome {
     pub warning_count: i64,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Report {
-    stage: &'static str,
-    run_id: Option<String>,
-    status: &'static str,
-    exit_code: u8,
-    noop: bool,
-    seconds: f64,
-    peak_memory_bytes: Option<u64>,
-    #[serde(flatten)]
-    outcome: Outcome,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
-}
-
 /// The work of a run, ready to begin.
 pub struct Work {
     steps: Box<dyn FnOnce(Arc<Run>) -> BoxFuture<'static, Result<Outcome>> + Send>,
@@ -245,8 +229,19 @@ where
         Ok(arguments) => arguments,
         Err(refusal) => return refuse_usage(stage, &refusal),
     };
-    let settings = arguments.as_ref().clone();
+    let mut settings = arguments.as_ref().clone();
     let progress = logging::start(settings.log_format);
+    let (memory, there_is) = memory::within_reach(settings.memory);
+    if let Some(there_is) = there_is {
+        let mebibytes = |bytes: u64| bytes >> 20;
+        warn!(
+            "of --memory {} MiB, {} MiB are used: there are {} MiB",
+            mebibytes(settings.memory),
+            mebibytes(memory),
+            mebibytes(there_is)
+        );
+    }
+    settings.memory = memory;
     let asks = Arc::new(AtomicBool::new(false));
     let id = settings.run_id.clone().filter(|id| !id.is_empty()).unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     let result = tokio::runtime::Builder::new_multi_thread()
@@ -289,37 +284,6 @@ where
         });
     let output = if asks.load(Ordering::Relaxed) { Output::Error } else { Output::Standard };
     report(stage, Some(id), &settings, clock, result, output)
-}
-
-/// Where the run report goes.
-#[derive(Clone, Copy, PartialEq)]
-enum Output {
-    Standard,
-    Error,
-}
-
-fn refuse_usage(stage: &'static str, refusal: &clap::Error) -> ExitCode {
-    let _ = refusal.print();
-    if !refusal.use_stderr() {
-        return ExitCode::SUCCESS;
-    }
-    let rendered = refusal.to_string();
-    let first: Vec<&str> = rendered.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
-    let message = first.join(" ").trim_start_matches("error: ").to_owned();
-    let report = Report {
-        stage,
-        run_id: None,
-        status: "failed",
-        exit_code: Exit::Usage.code(),
-        noop: false,
-        seconds: 0.0,
-        peak_memory_bytes: None,
-        outcome: Outcome::default(),
-        message: Some(message),
-        hint: Some(format!("spectra-{stage} --help lists every flag")),
-    };
-    print_report(&report, Output::Standard);
-    ExitCode::from(Exit::Usage.code())
 }
 
 /// The first SIGTERM (or Ctrl-C) asks the run to end; the second ends it.
@@ -414,93 +378,4 @@ fn lake_unwritable(run: &Run, error: anyhow::Error) -> anyhow::Error {
         format!("recording the run in the lake at {}: {}", run.lake.display(run.lake.root()), one_line(&error)),
         hint,
     )
-}
-
-fn status_of(exit: Exit) -> &'static str {
-    match exit {
-        Exit::Stopped => "stopped",
-        Exit::Lost => "lost",
-        _ => "failed",
-    }
-}
-
-fn report(
-    stage: &'static str,
-    run_id: Option<String>,
-    settings: &SharedArgs,
-    clock: Instant,
-    result: Result<Outcome>,
-    output: Output,
-) -> ExitCode {
-    let (status, exit_code, outcome, message, hint) = match result {
-        Ok(outcome) if outcome.is_inspection => {
-            let failed: Vec<&str> = outcome
-                .checks
-                .iter()
-                .filter(|check| check.verdict == Verdict::Failed)
-                .map(|check| check.message.as_str())
-                .collect();
-            let message = (!failed.is_empty()).then(|| failed.join("; "));
-            ("inspected", outcome.wrong.map_or(0, Exit::code), outcome, message, None)
-        }
-        Ok(outcome) if settings.plan => ("planned", 0, outcome, None, None),
-        Ok(outcome) if outcome.is_published => ("published", 0, outcome, None, None),
-        Ok(outcome) if outcome.is_done => ("done", 0, outcome, None, None),
-        Ok(outcome) => ("unchanged", settings.skip_exit_code, outcome, None, None),
-        Err(failed) => {
-            let exit = exit_of(&failed);
-            let hint = hint_of(&failed);
-            error!(exit_code = exit.code(), "{}", one_line(&failed));
-            if let Some(hint) = &hint {
-                info!("hint: {hint}");
-            }
-            (status_of(exit), exit.code(), Outcome::default(), Some(one_line(&failed)), hint)
-        }
-    };
-    let report = Report {
-        stage,
-        run_id,
-        status,
-        exit_code,
-        noop: status == "unchanged",
-        seconds: (clock.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
-        peak_memory_bytes: peak_memory_bytes(),
-        outcome,
-        message,
-        hint,
-    };
-    if let Some(file) = &settings.report
-        && let Err(error) = keep_report(file, &report)
-    {
-        warn!("the report could not be kept in {}: {}", file.display(), one_line(&error));
-    }
-    print_report(&report, output);
-    ExitCode::from(exit_code)
-}
-
-fn print_report(report: &Report, output: Output) {
-    // Nobody may be reading; that must not change the exit code.
-    if let Ok(line) = serde_json::to_string(report) {
-        let _ = std::io::stderr().flush();
-        let _ = match output {
-            Output::Standard => writeln!(std::io::stdout(), "{line}").and_then(|()| std::io::stdout().flush()),
-            Output::Error => writeln!(std::io::stderr(), "{line}"),
-        };
-    }
-}
-
-fn keep_report(file: &Path, report: &Report) -> Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut unfinished = tempfile::NamedTempFile::new_in(folder)?;
-    serde_json::to_writer(&mut unfinished, report)?;
-    unfinished.write_all(b"\n")?;
-    unfinished.persist(file)?;
-    Ok(())
-}
-
-/// The most memory this process ever held, as the kernel counts it.
-fn peak_memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }

@@ -61,7 +61,7 @@ pub struct SharedArgs {
     #[arg(long, env = "SPECTRA_TIME_ZONE", value_name = "NAME", default_value = "Europe/London", value_parser = time_zone_name)]
     pub time_zone: String,
 
-    /// Memory this process may use (for example 512MB, 4GiB)
+    /// Memory this process may use (for example 512MB, 4GiB); less where the machine or its container has less
     #[arg(long, env = "SPECTRA_MEMORY", value_name = "SIZE", default_value = "2GiB", value_parser = size_bytes)]
     pub memory: u64,
 

@@ -69,6 +69,7 @@ fn record_count(add: &Add) -> i64 {
 pub struct Writer {
     inner: DeltaWriter,
     schema: SchemaRef,
+    place: Url,
 }
 
 impl Writer {
@@ -90,7 +91,11 @@ impl Writer {
             indexed_count,
             indexed_columns,
         );
-        Self { inner: DeltaWriter::new(store.object_store(None), config), schema: schema.arrow.clone() }
+        Self {
+            inner: DeltaWriter::new(store.object_store(None), config),
+            schema: schema.arrow.clone(),
+            place: store.root_url().clone(),
+        }
     }
 
     /// Writes a batch, cast to the table's columns.
@@ -100,7 +105,7 @@ impl Writer {
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let batch = cast_record_batch(batch, self.schema.clone(), false, false)?;
         if batch.num_rows() > 0 {
-            self.inner.write(&batch).await?;
+            self.inner.write(&batch).await.with_context(|| writing(&self.place))?;
         }
         Ok(())
     }
@@ -110,7 +115,7 @@ impl Writer {
     /// # Errors
     /// When the last bytes cannot be written.
     pub async fn close(self) -> Result<Vec<Add>> {
-        Ok(self.inner.close().await?)
+        self.inner.close().await.with_context(|| writing(&self.place))
     }
 
     /// Gives up what was written.
@@ -119,6 +124,13 @@ impl Writer {
             tracing::debug!("leaving an unfinished upload behind: {error}");
         }
     }
+}
+
+fn writing(place: &Url) -> String {
+    format!(
+        "writing to {}",
+        place.to_file_path().map_or_else(|()| place.to_string(), |path| path.display().to_string())
+    )
 }
 
 /// Writes batches as uncommitted files.

@@ -6,6 +6,7 @@
 -- expect: defectId is not null, else quarantine
 -- expect: externalId is not null, else warn
 -- expect: not hasUnreadableInstant, else warn
+-- incremental: sliceKey of prepare.slice, source.factExecution
 with
 slice as (select * from prepare.slice where resource = 'factExecution'),
 

@@ -13,6 +13,7 @@
 -- expect: requirementName is not null, else warn
 -- expect: isFolderAgreed, else warn
 -- expect: not hasUnreadableInstant, else warn
+-- incremental: sliceKey of prepare.slice, source.dimRequirement
 with
 slice as (select * from prepare.slice where resource = 'dimRequirement'),
 

@@ -4,6 +4,7 @@
 -- key: recordKey
 -- expect: requirementId is not null, else quarantine
 -- expect: not hasUnreadableInstant, else warn
+-- incremental: sliceKey of prepare.recordChange, source.dimRequirement
 with
 change as (select * from prepare.recordChange where resource = 'dimRequirement'),
 

@@ -6,6 +6,7 @@
 -- key: recordKey
 -- expect: testcaseId is not null, else quarantine
 -- expect: not hasUnreadableInstant, else warn
+-- incremental: sliceKey of prepare.recordChange, prepare.testcasePlacement, source.dimTestcase, source.dimTestcaseRepository
 with
 change as (
   select
@@ -56,16 +57,16 @@ known as (
     change.isAppearance,
     placement.hasUnreadableInstant
   from change
-  join placement on change.recordKey = placement.recordKey
+  join placement on change.sliceKey = placement.sliceKey and change.recordKey = placement.recordKey
 ),
 
-knownKey as (select recordKey, true as isKnown from placement),
+knownKey as (select sliceKey, recordKey, true as isKnown from placement),
 
 -- A flag is tested, for the engine takes a null test on a join key for one on the other side.
 former as (
   select change.*
   from change
-  left join knownKey on change.recordKey = knownKey.recordKey
+  left join knownKey on change.sliceKey = knownKey.sliceKey and change.recordKey = knownKey.recordKey
   where knownKey.isKnown is null
 ),
 

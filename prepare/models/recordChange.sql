@@ -13,6 +13,8 @@
 -- expect: isState or endRelease is not null, else fail
 -- expect: not isAppearance or isState, else fail
 -- expect: endRelease > landedRelease or endRelease is null, else fail
+-- incremental: sliceKey of source.slice, source.dimProject, source.dimRelease, source.dimReleaseAll, source.dimCycle,
+--     source.dimTestcase, source.dimTestcaseRepository, source.dimRequirement
 with
 version as (select * from source.slice),
 

@@ -32,6 +32,7 @@
 -- expect: testcaseId is not null and testcaseVersionId is not null, else warn
 -- expect: isFolderAgreed, else warn
 -- expect: not hasUnreadableInstant, else warn
+-- incremental: sliceKey of prepare.slice, source.dimTestcase, source.dimTestcaseRepository
 with
 slice as (select * from prepare.slice where resource in ('dimTestcase', 'dimTestcaseRepository')),
 

@@ -79,7 +79,7 @@ pub async fn open(lake: &Lake, schema: &str, table: &str, state: &TableState) ->
     let message = format!("table {name} at version {} is not what its release published", state.version);
     let why = match log_damage::find(&delta.log_store(), Some(state.version)).await {
         Some(damage) => damage.message,
-        None => "it was made anew, or its log was changed, by somebody else".to_owned(),
+        None => "it was made anew, or its log or a checkpoint of it was changed, by somebody else".to_owned(),
     };
     Err(failure(Exit::LakeUnavailable, format!("{message}: {why}"), remedy(&name)))
 }

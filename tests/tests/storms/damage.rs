@@ -177,7 +177,6 @@ pub static FAULTS: &[Fault] = &[
         scene.file = scene.log().join(format!("{newest:020}.checkpoint.parquet"));
         fs::rename(scene.log().join(format!("{:020}.checkpoint.parquet", newest - 1)), &scene.file).unwrap();
         fs::remove_file(scene.log().join("_last_checkpoint")).unwrap();
-        scene.mended = Mended::Remove(vec![scene.file.clone()]);
         refused(&["table {table} at version ", " is not what its release published"])
     }),
     fault("a table it reads is dropped", ALL, |scene| {

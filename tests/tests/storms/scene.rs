@@ -1,7 +1,7 @@
 //! One lake to which something happens: what is damaged, by what means, and how it is mended.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -318,14 +318,4 @@ impl Drop for Scene {
             done(Command::new("umount").arg("-l").arg(disk));
         }
     }
-}
-
-/// Bytes below a folder, each file in whole pages.
-pub fn bytes_in(folder: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    let size = |path: PathBuf| match path.is_dir() {
-        true => bytes_in(&path),
-        false => path.metadata().map_or(0, |found| found.len().next_multiple_of(4096)),
-    };
-    entries.map(|entry| size(entry.unwrap().path())).sum()
 }

@@ -6,7 +6,7 @@ use spectra_tests::simulator::noise::{Kind, Noise};
 
 use super::matrix::Killed;
 use super::site::{Site, content, newest};
-use crate::support::finish;
+use crate::support::{STAGES, finish};
 
 /// Kills in a row before a run is left alone.
 const MOST_IN_A_ROW: u64 = 6;
@@ -15,7 +15,7 @@ impl Site {
     /// Kills a stage at so many random moments. Whatever was published before each stays readable, the next run is not
     /// troubled by what the killed ones left, and in the end the tables are those of an undisturbed lake.
     pub async fn kill(&mut self, stage: &'static str, kills: u64) -> Killed {
-        let mut noise = Noise::of(self.seed, Kind::Shuffle, i64::try_from(stage.len()).unwrap() + 100);
+        let mut noise = Noise::of(self.seed, Kind::Shuffle, place(stage) + 100);
         let longest_ms = i64::try_from(self.took[stage].as_millis()).unwrap();
         let mut killed = Killed::default();
         while killed.kills < kills {
@@ -54,7 +54,7 @@ impl Site {
         let what = format!("seed {}: {count} runs of {stage} at once", self.seed);
         let lake = self.fresh(stage);
         let (_, before) = newest(&lake, stage).await;
-        let mut noise = Noise::of(self.seed, Kind::Latency, i64::try_from(count + stage.len()).unwrap());
+        let mut noise = Noise::of(self.seed, Kind::Latency, place(stage) * 10 + i64::try_from(count).unwrap());
         let begun = Instant::now();
         let mut children = Vec::new();
         for _ in 0..count {
@@ -82,6 +82,10 @@ impl Site {
         codes.sort_unstable();
         codes
     }
+}
+
+fn place(stage: &str) -> i64 {
+    STAGES.iter().position(|each| *each == stage).and_then(|place| i64::try_from(place).ok()).unwrap()
 }
 
 /// Whether a number above the newest release's is claimed: the kill came while a run published.
