@@ -5,20 +5,22 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use datafusion::arrow::array::{Date32Array, RecordBatch, StringArray};
+use datafusion::arrow::array::{Date32Array, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::csv::ReaderBuilder;
 use datafusion::arrow::csv::reader::Format;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 use include_dir::Dir;
+use jiff::SignedDuration;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use tracing::warn;
 
 use super::plan::hex;
-use super::{Definition, Pinned, WorkedOut};
+use super::{Definition, Pinned, WorkedOut, quarantine};
 use crate::failure::{Exit, Failure, failure};
 use crate::model::{Model, TableName};
 use crate::release::{self, History, TableState};
@@ -92,6 +94,11 @@ pub fn setting_table() -> TableName {
     TableName { schema: "run".to_owned(), table: "setting".to_owned() }
 }
 
+/// `run.input`: one row per table of the releases a stage builds on, with how many rows it has and how many were set aside.
+pub fn input_table() -> TableName {
+    TableName { schema: "run".to_owned(), table: "input".to_owned() }
+}
+
 /// Everything a stage's models may read, pinned.
 pub struct Inputs {
     /// The stage that reads.
@@ -103,6 +110,10 @@ pub struct Inputs {
     /// The tenant's time zone.
     pub time_zone: String,
     tables: BTreeMap<TableName, TableState>,
+    /// Those of them that every later stage may read.
+    carried: BTreeSet<TableName>,
+    /// Rows, and rows set aside, of every table of these releases that a model makes.
+    counts: BTreeMap<TableName, (i64, i64)>,
     references: BTreeMap<String, ReferenceFile>,
     worked_out: Option<Arc<dyn WorkedOut>>,
 }
@@ -122,14 +133,23 @@ impl Inputs {
         let upstream = history.pin(stage.upstream, run.settings.from_release)?;
         let mut releases = upstream.inputs.clone();
         releases.insert(stage.upstream.to_owned(), upstream.number);
-        let mut tables = BTreeMap::new();
+        let (mut tables, mut carried, mut counts) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
         for (name, number) in &releases {
             let release = history.pin(name, Some(*number))?;
             for (table, state) in &release.tables {
                 let Some(table) = TableName::parse(table) else { continue };
+                // Those of source only grow: how many rows they have means nothing.
+                if table.schema == *name && name != "source" {
+                    let aside = format!("quarantine.{}", quarantine::table_name(name, &table.table));
+                    let aside = release.tables.get(&aside).map_or(0, |state| state.rows);
+                    counts.insert(table.clone(), (state.rows, aside));
+                }
                 let is_next = name == stage.upstream && table.schema == *name;
                 let by_name = || CARRIED.iter().chain(&CARRIED_BEFORE).any(|carried| *carried == table.table);
                 let is_carried = state.is_carried || (table.schema == "prepare" && by_name());
+                if is_carried {
+                    carried.insert(table.clone());
+                }
                 if is_next || is_carried {
                     tables.insert(table, state.clone());
                 }
@@ -150,6 +170,8 @@ impl Inputs {
             as_of,
             time_zone: run.settings.time_zone.clone(),
             tables,
+            carried,
+            counts,
             references,
             worked_out,
         };
@@ -163,7 +185,7 @@ impl Inputs {
 
     fn check(&self, name: &TableName, model: &Model, models: &[Model]) -> Result<()> {
         let known = match name.schema.as_str() {
-            "run" => *name == setting_table(),
+            "run" => *name == setting_table() || *name == input_table(),
             "reference" => self.references.contains_key(&name.table),
             "log" => self.stage == "analyse" && crate::log::TABLES.contains(&name.table.as_str()),
             schema if self.worked_out_in(schema).is_some_and(|own| own.has(&name.table)) => true,
@@ -178,12 +200,15 @@ impl Inputs {
         Err(failure(
             Exit::Configuration,
             format!("{}: there is no table {name} that {} may read", model.file, self.stage),
-            format!("it may read its own models, run.setting, {}", near.join(", ")),
+            format!("it may read its own models, run.setting, run.input, {}", near.join(", ")),
         ))
     }
 
     /// What a table's content depends on; the logs are left out, or no run would ever find nothing to do.
     pub fn identity(&self, name: &TableName) -> String {
+        if *name == input_table() {
+            return format!("{:?}", self.counts);
+        }
         if let Some(state) = self.tables.get(name) {
             return format!("version {}{}", state.content_version(), self.narrowing(name));
         }
@@ -206,6 +231,34 @@ impl Inputs {
         self.tables.get(name)
     }
 
+    /// What the content of the tables depends on that every later stage may read.
+    pub fn carried_identity(&self) -> String {
+        self.carried.iter().map(|name| format!("{name}={}\n", self.identity(name))).collect()
+    }
+
+    /// A reference file by name; only prepare has any.
+    pub fn reference(&self, name: &str) -> Option<&ReferenceFile> {
+        self.references.get(name)
+    }
+
+    /// The value of a setting of the models; `None` where the stage cannot read it.
+    ///
+    /// # Errors
+    /// When the controls cannot be read.
+    pub async fn control(&self, run: &Run, context: &SessionContext, name: &str) -> Result<Option<String>> {
+        let controls = TableName { schema: "prepare".to_owned(), table: "controls".to_owned() };
+        if let Some(file) = self.reference(&controls.table) {
+            return file.control(name);
+        }
+        if self.state(&controls).is_none() {
+            return Ok(None);
+        }
+        let sql = format!("select name, value from {controls}");
+        self.register(run, context, &[controls].into()).await?;
+        let rows: Vec<Control> = crate::log::rows(&context.sql(&sql).await?.collect().await?)?;
+        Ok(rows.into_iter().find(|row| row.name.as_deref() == Some(name)).and_then(|row| row.value))
+    }
+
     fn worked_out_in(&self, schema: &str) -> Option<&dyn WorkedOut> {
         self.worked_out.as_deref().filter(|own| own.schema() == schema)
     }
@@ -221,6 +274,9 @@ impl Inputs {
                 continue;
             }
             match schema {
+                "run" if *name == input_table() => {
+                    session::register(context, schema, table, Arc::new(self.input()?))?;
+                }
                 "run" => session::register(context, schema, table, Arc::new(self.setting()?))?,
                 "reference" => {
                     let file = self.references.get(table).with_context(|| format!("reference {table} has gone"))?;
@@ -261,12 +317,46 @@ impl Inputs {
         )?;
         Ok(MemTable::try_new(schema, vec![vec![columns]])?)
     }
+
+    fn input(&self) -> Result<MemTable> {
+        let text =
+            |pick: fn(&TableName) -> &String| Arc::new(StringArray::from_iter_values(self.counts.keys().map(pick)));
+        let whole =
+            |pick: fn(&(i64, i64)) -> i64| Arc::new(Int64Array::from_iter_values(self.counts.values().map(pick)));
+        let columns = RecordBatch::try_new(
+            input_columns(),
+            vec![
+                text(|name| &name.schema),
+                text(|name| &name.table),
+                whole(|(rows, _)| *rows),
+                whole(|(_, set_aside)| *set_aside),
+            ],
+        )?;
+        Ok(MemTable::try_new(input_columns(), vec![vec![columns]])?)
+    }
 }
 
-/// The local day of the newest source walk that a release of source reflects.
+/// Clocks of different machines are not the same to the minute.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(10);
+
+/// Columns of `run.input`.
+pub fn input_columns() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("stage", DataType::Utf8, true),
+        Field::new("tableName", DataType::Utf8, true),
+        Field::new("rowCount", DataType::Int64, true),
+        Field::new("quarantinedCount", DataType::Int64, true),
+    ]))
+}
+
+/// The local day of the newest source walk that a release of source reflects, and today where that is yet to come.
 fn walk_date(run: &Run, history: &History, release: i64) -> Result<Option<Date>> {
     let zone = TimeZone::get(&run.settings.time_zone)?;
-    Ok(history.walked_at(release).map(|walked| walked.to_zoned(zone).date()))
+    let Some(walked) = history.walked_at(release) else { return Ok(None) };
+    if walked > run.started_at + CLOCKS_APART {
+        warn!("source walked at {walked}, which is yet to come: a clock was wrong; the figures are for today");
+    }
+    Ok(Some(walked.min(run.started_at).to_zoned(zone).date()))
 }
 
 #[derive(Deserialize)]
