@@ -313,7 +313,7 @@ async fn look(
         let Some(now) = files_now(run, stage, inputs, pending, name).await? else {
             return Ok(Verdict::Whole("what it is made of is not known by its files"));
         };
-        let read = parts::columns_read(&plan, name)?.unwrap_or_default();
+        let read = parts::read_of(&plan, name)?.unwrap_or_default();
         changes.push((read, DataFiles::of(&run.lake, name, &then)?, now));
     }
     let own = |schema: &str, table: &str, delta: &DeltaTable| {

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, JoinType, TableReference};
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::expr::WindowFunction;
@@ -36,20 +36,46 @@ pub fn prove(plan: &LogicalPlan, declared: &Incremental) -> Result<(), Refusal> 
     }
 }
 
-/// The columns that a plan reads of a table, sorted; `None` where it does not read the table.
-pub fn columns_read(plan: &LogicalPlan, name: &TableName) -> EngineResult<Option<BTreeSet<String>>> {
-    let mut read: Option<BTreeSet<String>> = None;
+/// What a query reads of a table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Read {
+    /// Columns.
+    pub columns: BTreeSet<String>,
+    /// A condition that every row meets that is read; none where all rows are.
+    pub condition: Option<Expr>,
+}
+
+/// What a plan reads of a table; `None` where it does not read the table.
+///
+/// # Errors
+/// When the engine cannot look into the plan.
+pub fn read_of(plan: &LogicalPlan, name: &TableName) -> EngineResult<Option<Read>> {
+    let mut scans: Vec<(BTreeSet<String>, Option<Expr>)> = Vec::new();
     plan.apply_with_subqueries(|step| {
         if let LogicalPlan::TableScan(scan) = step
             && is_scan_of(scan, name)
         {
-            let columns = read.get_or_insert_default();
-            columns.extend(scan.projected_schema.fields().iter().map(|field| field.name().clone()));
-            columns.extend(scan.filters.iter().flat_map(Expr::column_refs).map(|column| column.name.clone()));
+            let filtered = scan.filters.iter().flat_map(Expr::column_refs).map(|column| column.name.clone());
+            let columns = scan.projected_schema.fields().iter().map(|field| field.name().clone()).chain(filtered);
+            let filters =
+                scan.filters.iter().cloned().map(|filter| unqualified(filter)).collect::<EngineResult<Vec<_>>>()?;
+            scans.push((columns.collect(), filters.into_iter().reduce(Expr::and)));
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
-    Ok(read)
+    let columns = scans.iter().flat_map(|(columns, _)| columns.clone()).collect();
+    // Read more than once, a row is read that meets any of the conditions.
+    let conditions: Option<Vec<Expr>> = scans.iter().map(|(_, condition)| condition.clone()).collect();
+    let condition = conditions.and_then(|all| all.into_iter().reduce(Expr::or));
+    Ok((!scans.is_empty()).then_some(Read { columns, condition }))
+}
+
+fn unqualified(expression: Expr) -> EngineResult<Expr> {
+    let renamed = expression.transform(|each| match each {
+        Expr::Column(column) => Ok(Transformed::yes(Expr::Column(Column::new_unqualified(column.name)))),
+        other => Ok(Transformed::no(other)),
+    });
+    Ok(renamed?.data)
 }
 
 fn is_scan_of(scan: &TableScan, name: &TableName) -> bool {
@@ -200,7 +226,7 @@ impl Proof<'_> {
     }
 
     fn reads_parts(&self, plan: &LogicalPlan) -> bool {
-        self.declared.inputs.iter().any(|name| !matches!(columns_read(plan, name), Ok(None)))
+        self.declared.inputs.iter().any(|name| !matches!(read_of(plan, name), Ok(None)))
     }
 }
 

@@ -22,7 +22,7 @@ use futures::StreamExt;
 use url::Url;
 
 use super::build::Rows;
-use super::parts;
+use super::parts::{self, Read};
 use crate::failure::{Exit, failure};
 use crate::lake::Lake;
 use crate::model::{Incremental, Model, TableName};
@@ -109,19 +109,22 @@ pub fn check(model: &Model, incremental: &Incremental, plan: &LogicalPlan) -> Re
 async fn changed(
     context: &SessionContext,
     column: &str,
-    read: &BTreeSet<String>,
+    read: &Read,
     before: &DataFiles,
     now: &DataFiles,
 ) -> Result<Vec<RecordBatch>> {
     let (removed, added) = (before.beyond(now), now.beyond(before));
-    before.register(context, "removed", &removed)?;
-    now.register(context, "added", &added)?;
+    for (table, files, adds) in [("removed", before, &removed), ("added", now, &added)] {
+        let all = context.read_table(staging::provider(&files.url, &files.schema, adds)?)?;
+        let seen = read.condition.iter().try_fold(all, |rows, condition| rows.filter(condition.clone()))?;
+        session::register(context, SCHEMA, table, seen.into_view())?;
+    }
     let sql = match (removed.is_empty(), added.is_empty()) {
         (true, true) => return Ok(Vec::new()),
         (true, false) => format!(r#"select distinct "{column}" as changed from part.added"#),
         (false, true) => format!(r#"select distinct "{column}" as changed from part.removed"#),
         (false, false) => {
-            let sums = sums(column, read);
+            let sums = sums(column, &read.columns);
             format!(
                 r#"select coalesce(o.part, n.part) as changed
                 from ({sums} from part.removed group by "{column}") as o
@@ -199,7 +202,7 @@ impl Renewal {
     pub async fn look(
         context: &SessionContext,
         incremental: &Incremental,
-        inputs: Vec<(BTreeSet<String>, DataFiles, DataFiles)>,
+        inputs: Vec<(Read, DataFiles, DataFiles)>,
         (name, table): (TableName, DataFiles),
         quarantine: Option<(TableName, DataFiles)>,
     ) -> Result<Verdict> {
@@ -297,7 +300,6 @@ impl Narrowed {
 /// When a file cannot be read.
 async fn sort(context: &SessionContext, column: &str, files: &DataFiles) -> Result<Sorted> {
     let mut sorted = Sorted { kept: Vec::new(), touched: Vec::new() };
-    let is_small = |add: &Add| add.size < SMALL_FILE_BYTES;
     let are_many = files.adds.iter().filter(|add| is_small(add)).count() > MOST_SMALL_FILES;
     for add in &files.adds {
         files.register(context, "file", std::slice::from_ref(add))?;
@@ -310,10 +312,8 @@ async fn sort(context: &SessionContext, column: &str, files: &DataFiles) -> Resu
     Ok(sorted)
 }
 
-/// Writes the rows of some files again that are not among what changed.
-///
-/// # Errors
-/// When they cannot be read or written.
+/// Writes the rows of some files again that are not among what changed. A file that holds little of it has a successor of
+/// its own: rows that never change stay together, away from those that change every day. Small ones are put together.
 async fn write_again(
     lake: &Lake,
     name: &TableName,
@@ -322,17 +322,26 @@ async fn write_again(
     files: &DataFiles,
     touched: &[Add],
 ) -> Result<Vec<Add>> {
-    files.register(context, "touched", touched)?;
-    // The small side stands first: it is the one a hash join keeps in memory.
+    let (small, large): (Vec<Add>, Vec<Add>) = touched.iter().cloned().partition(is_small);
+    let schema = TableSchema::of(&files.schema)?;
+    // The narrow side stands first: it is the one a hash join keeps in memory.
     let sql =
         format!(r#"select t.* from {CHANGED} as c right anti join part.touched as t on c.changed = t."{column}""#);
-    let mut rows = context.sql(&sql).await?.execute_stream().await?;
-    let schema = TableSchema::of(&files.schema)?;
-    let mut writer = Writer::new(&lake.log_store(&name.schema, &name.table)?, &schema, RowGroup::Typed);
-    while let Some(batch) = rows.next().await {
-        writer.write(&batch?).await?;
+    let mut written = Vec::new();
+    for some in large.chunks(1).chain([small.as_slice()]).filter(|some| !some.is_empty()) {
+        files.register(context, "touched", some)?;
+        let mut rows = context.sql(&sql).await?.execute_stream().await?;
+        let mut writer = Writer::new(&lake.log_store(&name.schema, &name.table)?, &schema, RowGroup::Typed);
+        while let Some(batch) = rows.next().await {
+            writer.write(&batch?).await?;
+        }
+        written.extend(writer.close().await?);
     }
-    writer.close().await
+    Ok(written)
+}
+
+fn is_small(file: &Add) -> bool {
+    file.size < SMALL_FILE_BYTES
 }
 
 /// How many rows of some files do not meet each of some conditions.
@@ -368,6 +377,8 @@ async fn number(context: &SessionContext, sql: &str) -> Result<i64> {
 #[cfg(test)]
 mod tests {
     use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray};
+    use datafusion::logical_expr::Expr;
+    use datafusion::prelude::{ident, lit};
 
     use super::*;
     use crate::staging::stage_batches;
@@ -402,8 +413,17 @@ mod tests {
     }
 
     async fn parts_changed(before: &DataFiles, now: &DataFiles, read: &[&str]) -> Vec<String> {
+        parts_changed_where(before, now, read, None).await
+    }
+
+    async fn parts_changed_where(
+        before: &DataFiles,
+        now: &DataFiles,
+        read: &[&str],
+        condition: Option<Expr>,
+    ) -> Vec<String> {
         let context = session::new(256 << 20, 1).unwrap();
-        let read = read.iter().map(|name| (*name).to_owned()).collect();
+        let read = Read { columns: read.iter().map(|name| (*name).to_owned()).collect(), condition };
         let found = changed(&context, "part", &read, before, now).await.unwrap();
         if remember(&context, found).await.unwrap() == Some(0) {
             return Vec::new();
@@ -427,6 +447,8 @@ mod tests {
         assert_eq!(parts_changed(&of(&[0, 1]), &of(&[0, 3]), &both).await, ["c"]);
         assert_eq!(parts_changed(&of(&[0]), &of(&[0, 3]), &both).await, ["c"]);
         assert_eq!(parts_changed(&of(&[0, 1]), &of(&[1]), &both).await, ["a", "b"], "what has gone is a change");
+        let large = Some(ident("id").gt(lit(4)));
+        assert_eq!(parts_changed_where(&of(&[0, 1]), &of(&[1]), &both, large).await, none, "rows nobody reads may go");
         let once = files(&lake, &[&[("c", 3)], &[("c", 9)]]).await;
         let one = |file: usize| DataFiles { adds: vec![once.adds[file].clone()], ..once.clone() };
         assert_eq!(parts_changed(&one(0), &one(1), &["part"]).await, none, "a column nobody reads may change");
