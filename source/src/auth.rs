@@ -139,6 +139,11 @@ impl Authenticator {
         self.accepted.fetch_max(generation, Ordering::Relaxed);
     }
 
+    /// Whether the API is known to have taken the credentials of that generation.
+    pub fn has_accepted(&self, generation: u64) -> bool {
+        self.accepted.load(Ordering::Relaxed) >= generation
+    }
+
     /// After a 401 on a request signed with `generation`: gets new credentials, unless another task already has. False
     /// where there is nothing new to try: the secrets are what they were, or what they gave last was refused at once.
     ///
@@ -244,7 +249,7 @@ impl Authenticator {
     }
 
     fn is_accepted(&self, credentials: &Credentials) -> bool {
-        self.accepted.load(Ordering::Relaxed) >= credentials.generation
+        self.has_accepted(credentials.generation)
     }
 
     fn is_look_due(&self) -> bool {

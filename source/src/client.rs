@@ -25,6 +25,9 @@ use crate::exchange::{Recorder, Replay};
 use crate::pace::{self, Pace};
 use crate::spec::{Http, Incident, Spec};
 
+/// How often credentials are renewed for one request, at most.
+const MOST_RENEWALS: u32 = 3;
+
 /// A request, before it is signed.
 #[derive(Clone, Debug)]
 pub struct Ask {
@@ -195,12 +198,13 @@ impl Client {
         &self.line
     }
 
-    /// Tries once; a token that is no longer accepted is renewed once.
+    /// Tries once; credentials that are no longer accepted are renewed once, and again where the new ones had been
+    /// accepted for others in the meantime and were used up.
     ///
     /// # Errors
     /// When the run cannot go on: stopped, not authorised, nothing recorded.
     pub async fn once(&self, run: &Run, ask: &Ask, cost: &mut Cost) -> Result<std::result::Result<Answer, Fault>> {
-        let mut is_renewed = false;
+        let mut renewal_count = 0;
         loop {
             cost.request_count += 1;
             self.request_count.fetch_add(1, Ordering::Relaxed);
@@ -221,8 +225,12 @@ impl Client {
             let judged = self.judge(heard);
             match (&judged, &self.line) {
                 (Err(fault), Line::Server { auth, .. }) if fault.incident == Incident::Status(401) => {
-                    if !is_renewed && run.until_stopped(auth.refresh(generation)).await? {
-                        is_renewed = true;
+                    let may_renew = match renewal_count {
+                        0 => true,
+                        some => some < MOST_RENEWALS && auth.has_accepted(generation),
+                    };
+                    if may_renew && run.until_stopped(auth.refresh(generation)).await? {
+                        renewal_count += 1;
                         continue;
                     }
                     return Err(failure(
@@ -231,8 +239,10 @@ impl Client {
                         "check the variables of the credentials, or the files they name; a token may have expired",
                     ));
                 }
-                (Err(fault), Line::Replay(_)) if fault.incident == Incident::Status(401) && !is_renewed => {
-                    is_renewed = true;
+                (Err(fault), Line::Replay(_))
+                    if fault.incident == Incident::Status(401) && renewal_count < MOST_RENEWALS =>
+                {
+                    renewal_count += 1;
                 }
                 (_, Line::Server { auth, .. }) => {
                     if cost.status.is_some() {
