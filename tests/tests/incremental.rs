@@ -116,14 +116,8 @@ async fn what_is_renewed_is_what_would_have_been_built() {
         match day {
             2 => lab.simulator.simulator.set_quirk(Quirk::ExtraFields, true).unwrap(),
             3 => {
-                let file = "prepare/models";
-                let other = changed(
-                    &lab,
-                    file,
-                    "factExecution.sql",
-                    "'absent'\n    ) as statusCode",
-                    "'0'\n    ) as statusCode",
-                );
+                let (from, to) = ("'absent') as statusCode", "'0') as statusCode");
+                let other = changed(&lab, "prepare/models", "factExecution.sql", from, to);
                 flags.get_mut("prepare").unwrap().extend(["--models".to_owned(), other]);
             }
             4 => {
