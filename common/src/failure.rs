@@ -148,8 +148,7 @@ pub fn hint_of(error: &anyhow::Error) -> Option<String> {
     if error.chain().any(is_exhausted) {
         return Some("give the run more with --memory, or fewer --threads".to_owned());
     }
-    let kind = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
-    let hint = match kind {
+    let hint = match io_kind(error) {
         Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge) => {
             "there is no room left: make some and run again; nothing of this run is visible"
         }
@@ -162,6 +161,16 @@ pub fn hint_of(error: &anyhow::Error) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+/// What the system said, even where a library kept only the words of it.
+fn io_kind(error: &anyhow::Error) -> Option<io::ErrorKind> {
+    let mut own = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    own.find(|kind| *kind != io::ErrorKind::Other).or_else(|| {
+        let text = one_line(error);
+        let (_, number) = text.rsplit_once("(os error ")?;
+        Some(io::Error::from_raw_os_error(number.split(')').next()?.parse().ok()?).kind())
+    })
 }
 
 /// The whole chain of an error on one line, outermost first, without repeating a cause its parent already quotes, and
@@ -267,6 +276,9 @@ mod tests {
     fn a_full_disk_asks_for_room() {
         let error = anyhow::Error::from(io::Error::from(io::ErrorKind::StorageFull)).context("appending to log.run");
         assert_eq!(exit_of(&error), Exit::LakeUnavailable);
+        assert!(hint_of(&error).is_some_and(|hint| hint.contains("no room")));
+        let told = ParquetError::General("External: No space left on device (os error 28)".into());
+        let error = anyhow::Error::from(DataFusionError::ParquetError(Box::new(told)));
         assert!(hint_of(&error).is_some_and(|hint| hint.contains("no room")));
     }
 }

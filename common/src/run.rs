@@ -231,6 +231,7 @@ where
     };
     let mut settings = arguments.as_ref().clone();
     let progress = logging::start(settings.log_format);
+    logging::hush_caught_panics();
     let (memory, there_is) = memory::within_reach(settings.memory);
     if let Some(there_is) = there_is {
         let mebibytes = |bytes: u64| bytes >> 20;

@@ -156,14 +156,14 @@ pub static FAULTS: &[Fault] = &[
         scene.file = scene.log().join("_last_checkpoint");
         fs::write(&scene.file, json!({"version": scene.version(), "size": 5}).to_string()).unwrap();
         scene.mended = Mended::Remove(vec![scene.file.clone()]);
-        refused(&["table {table}", "{file} names version ", "of which there is no checkpoint"])
+        refused(&["table {table}", "{file} names version ", "of which there is no checkpoint", "delete it"])
     }),
     fault("a checkpoint is damaged", ALL, |scene| {
         scene.choose_input();
         scene.file = scene.log().join(format!("{:020}.checkpoint.parquet", scene.version()));
         fs::write(&scene.file, "not what it was").unwrap();
         scene.mended = Mended::Remove(vec![scene.file.clone()]);
-        refused(&["table {table}", "the checkpoint {file} cannot be read"])
+        refused(&["table {table}", "the checkpoint {file} cannot be read", "delete it"])
     }),
     fault("a checkpoint says something else than the log", BUILT, |scene| {
         scene.choose_input();
@@ -249,7 +249,7 @@ pub static FAULTS: &[Fault] = &[
     fault("a newer version of us published a release", ALL, |scene| {
         scene.choose("log/run");
         note(scene, RunRow { status: "published".into(), release: Some(99), ..RunRow::default() });
-        refused(&["was published by spectra 99.0.0, which is newer than this one"])
+        refused(&["was published by spectra 99.0.0, which is newer than this one", "install spectra 99.0.0"])
     }),
     fault("log.run has statuses and columns we do not know", ALL, |scene| {
         scene.choose("log/run");
@@ -276,22 +276,22 @@ pub static FAULTS: &[Fault] = &[
     }),
     fault("the lake is read-only", ALL, |scene| {
         scene.take_rights(Rights::None)?;
-        refused(&["recording the run in the lake at ", "Permission denied"])
+        refused(&["recording the run in the lake at ", "Permission denied", "let this user write"])
     }),
     fault("the permission to write is lost in mid-run", ALL, |scene| {
         scene.take_rights(Rights::AtFirst)?;
         scene.is_late = true;
-        refused(&["Permission denied"])
+        refused(&["Permission denied", "let this user write"])
     }),
     fault("the disk is full from the start", ALL, |scene| {
         scene.fill_disk(0)?;
-        refused(&["recording the run in the lake at ", "No space left"])
+        refused(&["recording the run in the lake at ", "No space left", "make some"])
     }),
     fault("the disk is full in mid-run", ALL, |scene| {
         let room = if scene.stage == "source" { 24 << 10 } else { (32 + scene.noise.below(160)) << 10 };
         scene.fill_disk(room)?;
         scene.is_late = true;
-        refused(&["No space left"])
+        refused(&["No space left", "make some"])
     }),
 ];
 

@@ -17,7 +17,7 @@ const NOBODY: &str = "65534";
 /// How a run must end.
 pub struct Expected {
     pub code: i32,
-    /// What its message says, with `{table}` and `{file}` for what was damaged.
+    /// What its message and its hint say, with `{table}` and `{file}` for what was damaged.
     pub says: &'static [&'static str],
 }
 

@@ -219,11 +219,12 @@ impl Site {
         let (message, hint) = (ran.text("message"), ran.text("hint"));
         let told = format!("{what}: {}\n{}", ran.report, ran.log);
         assert_eq!(ran.code, Some(code), "{told}");
+        assert!(!ran.log.contains("panicked"), "{told}");
         for never in NEVER_SAID {
             assert!(!message.contains(never) && !hint.contains(never), "{told}");
         }
         for part in says.iter().map(|part| scene.filled(part)) {
-            assert!(message.contains(&part), "expected `{part}`: {told}");
+            assert!(format!("{message}; {hint}").contains(&part), "expected `{part}`: {told}");
         }
         if code != 0 {
             assert!(!hint.is_empty(), "no hint: {told}");

@@ -16,7 +16,8 @@ impl Site {
     /// troubled by what the killed ones left, and in the end the tables are those of an undisturbed lake.
     pub async fn kill(&mut self, stage: &'static str, kills: u64) -> Killed {
         let mut noise = Noise::of(self.seed, Kind::Shuffle, place(stage) + 100);
-        let longest_ms = i64::try_from(self.took[stage].as_millis()).unwrap();
+        // Longer than a run takes, so that the moments reach its end when the machine is busy.
+        let longest_ms = i64::try_from(self.took[stage].as_millis()).unwrap() * 13 / 10;
         let mut killed = Killed::default();
         while killed.kills < kills {
             let lake = self.fresh(stage);
