@@ -2,13 +2,14 @@
 -- rows did not meet then. The tables of this stage are told of as of the release before this one.
 -- stage, tableName: the table; stage is its schema in the lake
 -- expectation: the rule that was not met, or empty for the table as a whole
--- otherwise: what became of the rows that did not meet it: warn or quarantine
+-- otherwise: what became of the rows that did not meet it: warn or quarantine, or accept where all were let through
 -- examples: keys of some of those rows
 -- builtRunId, builtDateTime: the run that built it, and when; for source the newest that landed something
 -- rowCount: rows in it; for source, rows landed by all its releases
 -- quarantinedCount: rows set aside when it was built
 -- warningCount: how often a row did not meet an expectation of severity warn
 -- brokenCount: rows that did not meet the expectation; for the table as a whole empty
+-- acceptedCount: those of them that were let through because a line of acceptances names them
 -- quarantineRate: rows set aside, of those set aside and those in it, 0 to 1
 -- warningRate: warnings per row in it; above 1 where rows break several rules
 -- isAboveGoal, isAboveAlert: quarantineRate is above the control quarantineRateGoal, quarantineRateAlert
@@ -20,7 +21,19 @@ runs as (select * from log.run),
 
 activity as (select * from log.table),
 
-expectation as (select * from log.expectation),
+expectation as (
+  select
+    runId,
+    stage,
+    tableName,
+    expectation,
+    max(otherwise) as otherwise,
+    coalesce(max(case when otherwise <> 'accept' then examples end), max(examples)) as examples,
+    sum(brokenCount) as brokenCount,
+    sum(case when otherwise = 'accept' then brokenCount else 0 end) as acceptedCount
+  from log.expectation
+  group by runId, stage, tableName, expectation
+),
 
 -- Read so that the figures are made anew when something new was landed.
 slice as (select max(sourceRelease) as sourceRelease from prepare.slice),
@@ -39,7 +52,7 @@ built as (
   from activity
   join published on activity.runId = published.runId and activity.stage = published.stage
   cross join slice
-  where activity.action in ('rebuilt', 'appended')
+  where activity.action in ('rebuilt', 'renewed', 'appended')
     and activity.tableName not like 'quarantine.%'
     and coalesce(slice.sourceRelease, 0) >= 0
 ),
@@ -74,7 +87,8 @@ whole as (
     totalCount,
     quarantinedCount,
     warningCount,
-    cast(null as bigint) as brokenCount
+    cast(null as bigint) as brokenCount,
+    cast(null as bigint) as acceptedCount
   from newest
 ),
 
@@ -90,7 +104,8 @@ broken as (
     newest.totalCount,
     newest.quarantinedCount,
     newest.warningCount,
-    expectation.brokenCount
+    expectation.brokenCount,
+    expectation.acceptedCount
   from newest
   join expectation
     on newest.stage = expectation.stage
@@ -128,6 +143,7 @@ final as (
     coalesce(quarantinedCount, 0) as quarantinedCount,
     coalesce(warningCount, 0) as warningCount,
     brokenCount,
+    acceptedCount,
     quarantineRate,
     warningRate,
     coalesce(quarantineRate > rateGoal, false) as isAboveGoal,

@@ -3,10 +3,11 @@
 use anyhow::Result;
 use clap::Subcommand;
 
+use crate::failure::{Exit, failure};
 use crate::release::ReleaseCommand;
 use crate::run::Work;
 use crate::settings::SharedArgs;
-use crate::stage::{self, Definition};
+use crate::stage::{self, Definition, Replay};
 use crate::upkeep;
 
 /// What every stage can do besides a run.
@@ -21,6 +22,14 @@ pub enum StageCommand {
     /// Looks after the tables of this stage and the logs all stages share. What a kept release names is never touched.
     /// --plan says what would be done.
     Upkeep(upkeep::Arguments),
+
+    /// Try rows again that were set aside
+    ///
+    /// An ordinary run builds what changed: after a mended spec, model or reference row it lets rows back in by itself.
+    /// This builds every table that has rows set aside as well, whatever changed, and says by rule how many there were
+    /// and are. A release is published only if something came out otherwise. A row that is right although it breaks a
+    /// rule is accepted by a line in the reference file acceptances.csv, with the reason.
+    Replay(Replay),
 }
 
 impl StageCommand {
@@ -32,6 +41,14 @@ impl StageCommand {
         match self {
             Self::Release(command) => command.ready(stage, settings),
             Self::Upkeep(arguments) => upkeep::ready(arguments, None),
+            Self::Replay(arguments) => match stage {
+                Some(stage) => stage::replay(stage, settings, arguments),
+                None => Err(failure(
+                    Exit::Usage,
+                    "source sets no rows aside, so there is nothing to replay",
+                    "spectra-prepare replay tries the records again that could not be read",
+                )),
+            },
         }
     }
 }

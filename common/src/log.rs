@@ -105,7 +105,7 @@ pub struct ExpectationRow {
     pub table_name: String,
     /// The rule, as the model says it.
     pub expectation: String,
-    /// warn or quarantine.
+    /// warn, quarantine, or accept for rows that a line of acceptances lets through.
     pub otherwise: String,
     /// Rows that broke it.
     pub broken_count: i64,

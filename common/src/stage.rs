@@ -1,16 +1,21 @@
 //! Runs the models of one stage: pin the inputs, find out what changed, build those tables without committing,
 //! check them, publish them as one release.
 
+mod acceptances;
 mod build;
+mod check;
 mod inputs;
 mod parts;
 mod plan;
+mod quarantine;
 mod renew;
 mod worked_out;
 
-pub use inputs::ReferenceFile;
+pub use inputs::{ReferenceFile, input_columns};
+pub use quarantine::Replay;
 pub use worked_out::{MakeWorkedOut, Pinned, WorkedOut};
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -82,20 +87,42 @@ pub struct Making<'a> {
 /// # Errors
 /// [`crate::failure::Exit::Configuration`] for a model or reference file that is wrong.
 pub fn ready(definition: Definition, settings: &SharedArgs) -> Result<Work> {
-    let models = model::load(definition.models, settings.models.as_deref())?;
-    let models = model::in_order(definition.name, models)?;
-    let mut references = inputs::load_references(definition.references, settings.reference.as_deref())?;
-    inputs::set_controls(&mut references, &definition.controls);
-    Ok(Work::recorded(move |run| Box::pin(work(run, definition, models, references))))
+    prepared(definition, settings, None)
 }
 
-async fn work(run: Arc<Run>, stage: Definition, models: Vec<Model>, references: Vec<ReferenceFile>) -> Result<Outcome> {
+/// A run that also builds again what rows were set aside of, whatever changed.
+///
+/// # Errors
+/// As [`ready`]; [`crate::failure::Exit::Usage`] for a table no rows are ever set aside of.
+pub fn replay(definition: Definition, settings: &SharedArgs, replay: Replay) -> Result<Work> {
+    prepared(definition, settings, Some(replay))
+}
+
+fn prepared(definition: Definition, settings: &SharedArgs, replay: Option<Replay>) -> Result<Work> {
+    let models = model::load(definition.models, settings.models.as_deref())?;
+    let models = model::in_order(definition.name, models)?;
+    if let Some(replay) = &replay {
+        replay.check(definition.name, &models)?;
+    }
+    let mut references = inputs::load_references(definition.references, settings.reference.as_deref())?;
+    inputs::set_controls(&mut references, &definition.controls);
+    Ok(Work::recorded(move |run| Box::pin(work(run, definition, models, references, replay))))
+}
+
+async fn work(
+    run: Arc<Run>,
+    stage: Definition,
+    models: Vec<Model>,
+    references: Vec<ReferenceFile>,
+    replay: Option<Replay>,
+) -> Result<Outcome> {
     let history = History::load(&run.lake).await?;
     let number = history.next_number(stage.name).await?;
     let inputs = Inputs::pin(&run, &stage, &history, &models, references)?;
     let carried = inputs::carried(stage.name, &models);
     let last = history.newest(stage.name);
-    let plan = Plan::make(&run, &stage, &inputs, &history, models).await?;
+    let accepted = acceptances::load(&run, &inputs, &models).await?;
+    let plan = Plan::make(&run, &stage, &inputs, &history, models, accepted, replay.as_ref()).await?;
     let mut outcome = Outcome {
         release: last.map(|release| release.number),
         as_of: inputs.as_of.map(|date| date.to_string()),
@@ -117,6 +144,15 @@ async fn work(run: Arc<Run>, stage: Definition, models: Vec<Model>, references: 
     let context = session::new(run.settings.memory, run.settings.thread_count())?;
     session::register_store(&context, &run.lake)?;
     let (pending, files) = run.until_stopped(build_all(&run, &stage, &context, &inputs, &plan)).await?;
+    let are_kept = pending.iter().all(|each| matches!(each.change, Change::Keep(_)));
+    if plan.is_unchanged && are_kept && files_are_there(&run, &stage, last).await? {
+        info!(release = outcome.release, "nothing to do: every table came out as it was");
+        return Ok(outcome);
+    }
+    outcome.warnings = quarantine::alerts(&run, &context, &inputs, &pending).await?;
+    for warning in &outcome.warnings {
+        warn!("{warning}");
+    }
     outcome.tables = pending.iter().map(table_outcome).collect();
     let terms = Terms {
         number,
@@ -140,13 +176,6 @@ async fn work(run: Arc<Run>, stage: Definition, models: Vec<Model>, references: 
         outcome.tables.len() - rebuilt - renewed
     );
     Ok(outcome)
-}
-
-/// Where the rows go that a model sets aside.
-fn quarantine_table(stage: &str, table: &str) -> String {
-    let mut letters = table.chars();
-    let first = letters.next().map(|first| first.to_ascii_uppercase());
-    format!("{stage}{}{}", first.map(String::from).unwrap_or_default(), letters.as_str())
 }
 
 async fn files_are_there(run: &Run, stage: &Definition, last: Option<&Release>) -> Result<bool> {
@@ -186,11 +215,13 @@ async fn build_each(
     pending: &mut Vec<Pending>,
 ) -> Result<Files> {
     let bar = run.progress.bar(stage.name, Some(plan.steps.len() as u64));
+    // Tables that came out otherwise than before although all they are a function of is as it was.
+    let mut otherwise: BTreeSet<TableName> = BTreeSet::new();
     for step in &plan.steps {
         let name = TableName { schema: stage.name.to_owned(), table: step.model.table.clone() };
         bar.set_message(name.table.clone());
         let clock = Instant::now();
-        if step.is_kept {
+        if step.is_kept() && step.model.needs().is_disjoint(&otherwise) {
             keep_step(stage, context, step, pending).await?;
             bar.inc(1);
             continue;
@@ -215,8 +246,16 @@ async fn build_each(
             }
         };
         let quarantine = step.quarantine_table(stage.name);
-        let built =
-            build::build(run, stage.name, context, &step.model, quarantine.as_deref(), renewal.as_ref()).await?;
+        let built = build::build(
+            run,
+            stage.name,
+            context,
+            &step.model,
+            quarantine.as_deref(),
+            &step.accepted,
+            renewal.as_ref(),
+        )
+        .await?;
         let duration_ms = i64::try_from(clock.elapsed().as_millis()).unwrap_or(i64::MAX);
         let rows = built.rows.count();
         let set_aside = built.quarantine.as_ref().map_or(0, |(_, rows)| rows.count());
@@ -232,6 +271,7 @@ async fn build_each(
         for warning in &built.warnings {
             warn!(table = name.table, "{warning}");
         }
+        let own = pending.len();
         pending.push(Pending {
             schema: stage.name.to_owned(),
             table: name.table.clone(),
@@ -257,7 +297,18 @@ async fn build_each(
             });
         }
         // The checks read what was just staged, so it must be among the pending tables to be discarded with them.
-        build::check(context, stage.name, &step.model, rows, set_aside).await?;
+        check::check(context, stage.name, &step.model, rows, set_aside).await?;
+        if step.is_replayed {
+            quarantine::tell(run, context, stage.name, step).await?;
+        }
+        if step.is_unchanged {
+            if quarantine::is_same(run, context, stage.name, step).await? {
+                release::discard_all(run, &pending.split_off(own)).await;
+                keep_step(stage, context, step, pending).await?;
+            } else {
+                otherwise.insert(name);
+            }
+        }
         bar.inc(1);
     }
     bar.finish_and_clear();

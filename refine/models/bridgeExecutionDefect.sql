@@ -3,6 +3,7 @@
 -- defectId: the API's id. bugId, externalId: the tracker's. dtsId: the tracker itself.
 -- key: executionKey, defectKey
 -- reference: executionKey in refine.factExecution.executionKey
+-- conserves: transform.bridgeExecutionDefect
 with
 defect as (select * from transform.bridgeExecutionDefect),
 

@@ -2,6 +2,7 @@
 -- key: requirementKey, requirementFolderId
 -- reference: requirementKey in refine.dimRequirement.requirementKey
 -- reference: requirementFolderKey in refine.dimRequirementFolder.requirementFolderKey
+-- conserves: transform.bridgeRequirementFolder
 with
 place as (select * from transform.bridgeRequirementFolder),
 

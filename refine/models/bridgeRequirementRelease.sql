@@ -2,6 +2,7 @@
 -- key: requirementKey, releaseId
 -- reference: requirementKey in refine.dimRequirement.requirementKey
 -- reference: releaseKey in refine.dimRelease.releaseKey
+-- conserves: transform.bridgeRequirementRelease
 with
 allocation as (select * from transform.bridgeRequirementRelease),
 

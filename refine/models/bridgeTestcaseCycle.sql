@@ -14,6 +14,7 @@
 -- expect: hasBeenExecuted = (executedCount > 0), else fail
 -- expect: isActive or executionCount = 0, else fail
 -- reference: cycleKey in transform.dimCycle.cycleKey
+-- conserves: transform.bridgeTestcaseCycle
 with
 placement as (select * from transform.bridgeTestcaseCycle),
 

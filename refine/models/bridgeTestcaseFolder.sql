@@ -4,6 +4,7 @@
 -- reference: folderKey in refine.dimFolder.folderKey
 -- reference: projectKey in refine.dimProject.projectKey
 -- reference: releaseKey in refine.dimRelease.releaseKey
+-- conserves: transform.bridgeTestcaseFolder
 with
 placement as (select * from transform.bridgeTestcaseFolder),
 

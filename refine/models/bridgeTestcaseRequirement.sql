@@ -13,6 +13,7 @@
 -- reference: requirementKey in refine.dimRequirement.requirementKey
 -- reference: projectKey in refine.dimProject.projectKey
 -- reference: allocationDateId in refine.dimDate.dateId
+-- conserves: transform.bridgeTestcaseRequirement
 with
 link as (select * from transform.bridgeTestcaseRequirement),
 

@@ -57,6 +57,7 @@
 -- expect: cycleWorkingDays is not null or cycleStartDate is null or cycleEndDate is null, else warn
 -- reference: releaseKey in transform.dimRelease.releaseKey
 -- reference: projectKey in transform.dimProject.projectKey
+-- conserves: transform.dimCycle
 with
 cycle as (select * from transform.dimCycle),
 

@@ -1,6 +1,7 @@
 -- One row per phase of a test cycle, and the Unknown phase (-1), as transform has it.
 -- key: cyclePhaseKey
 -- reference: projectKey in refine.dimProject.projectKey
+-- conserves: transform.dimCyclePhase
 with
 phase as (select * from transform.dimCyclePhase),
 

@@ -19,6 +19,7 @@
 -- expect: statusPercentage between 0 and 100 or statusPercentage is null, else fail
 -- expect: recentSharePct between 0 and 100 or recentSharePct is null, else fail
 -- expect: previousSharePct between 0 and 100 or previousSharePct is null, else fail
+-- conserves: transform.dimExecutionStatus
 with
 executionStatus as (select * from transform.dimExecutionStatus),
 

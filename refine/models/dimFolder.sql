@@ -16,6 +16,7 @@
 -- expect: childFolderCount <= descendantFolderCount, else fail
 -- reference: projectKey in refine.dimProject.projectKey
 -- reference: releaseKey in refine.dimRelease.releaseKey
+-- conserves: transform.dimFolder
 with
 folder as (select * from transform.dimFolder),
 

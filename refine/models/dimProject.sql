@@ -35,6 +35,7 @@
 -- expect: blockRate between 0 and 1 or blockRate is null, else fail
 -- expect: projectHealthScore between 0 and 100.000001 or projectHealthScore is null, else warn
 -- expect: projectStatusCategory is not null or projectKey = -1, else fail
+-- conserves: transform.dimProject
 with
 project as (select * from transform.dimProject),
 

@@ -27,6 +27,7 @@
 -- expect: releasePassRate between 0 and 1 or releasePassRate is null, else fail
 -- expect: completedExecutions = passedExecutions + failedExecutions + blockedExecutions, else fail
 -- reference: projectKey in refine.dimProject.projectKey
+-- conserves: transform.dimRelease
 with
 testRelease as (select * from transform.dimRelease),
 

@@ -26,6 +26,7 @@
 -- expect: isCovered = (coverageStatus <> 'Not Covered') or requirementKey = -1, else fail
 -- reference: projectKey in refine.dimProject.projectKey
 -- reference: requirementFolderKey in refine.dimRequirementFolder.requirementFolderKey
+-- conserves: transform.dimRequirement
 with
 requirement as (select * from transform.dimRequirement),
 

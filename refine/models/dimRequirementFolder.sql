@@ -4,6 +4,7 @@
 -- isRootFolder, isLeafFolder: at the top of a tree; without folders in it.
 -- key: requirementFolderKey
 -- reference: projectKey in refine.dimProject.projectKey
+-- conserves: transform.dimRequirementFolder
 with
 folder as (select * from transform.dimRequirementFolder),
 

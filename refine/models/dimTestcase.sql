@@ -33,6 +33,7 @@
 -- expect: testcaseAgeDays >= 0 or testcaseAgeDays is null, else warn
 -- reference: projectKey in transform.dimProject.projectKey
 -- reference: folderKey in transform.dimFolder.folderKey
+-- conserves: transform.dimTestcase
 with
 testcase as (select * from transform.dimTestcase),
 

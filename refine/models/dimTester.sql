@@ -16,6 +16,7 @@
 -- expect: passRate between 0 and 1 or passRate is null, else fail
 -- expect: testerProductivityScore between 0 and 100 or testerProductivityScore is null, else fail
 -- expect: totalExecutions = passCount + failCount + blockCount, else fail
+-- conserves: transform.dimTester
 with
 tester as (select * from transform.dimTester),
 

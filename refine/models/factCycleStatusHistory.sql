@@ -11,6 +11,7 @@
 -- expect: transitionDurationDays >= 0 or transitionDurationDays is null, else fail
 -- expect: cycleCompletionPct between 0 and 100 or cycleCompletionPct is null, else fail
 -- reference: transitionDateId in refine.dimDate.dateId
+-- conserves: transform.factCycleStatusHistory
 with
 transition as (select * from transform.factCycleStatusHistory),
 

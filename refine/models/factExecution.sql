@@ -90,6 +90,7 @@
 -- reference: testcaseVersionKey in transform.dimTestcaseHistory.testcaseVersionKey
 -- reference: executionDateId in refine.dimDate.dateId
 -- reference: assignmentDateId in refine.dimDate.dateId
+-- conserves: transform.factExecution
 with
 execution as (select * from transform.factExecution),
 

@@ -20,6 +20,7 @@
 -- reference: testcaseKey in refine.dimTestcase.testcaseKey
 -- reference: projectKey in refine.dimProject.projectKey
 -- reference: allocationDateId in refine.dimDate.dateId
+-- conserves: transform.factRequirementCoverage
 with
 allocation as (select * from transform.factRequirementCoverage),
 

@@ -19,6 +19,7 @@
 //! - [`storms`]: everything that can happen to a lake, at every stage
 //! - [`survival`]: killed, stopped, overtaken
 //! - [`kills`]: a hundred kills, and what each costs
+//! - [`quarantine`]: rows set aside, accepted, tried again
 //! - [`recorded`]: bodies recorded from a real server, where they are at hand
 //! - [`incremental`]: what is renewed part by part against what is built whole
 //! - [`golden`]: hand-made rows per model
@@ -49,6 +50,7 @@ mod kills;
 mod origins;
 mod pipeline;
 mod planning;
+mod quarantine;
 mod recorded;
 mod refusals;
 mod releases;

@@ -3,6 +3,7 @@
 -- defectId: the API's id. bugId, externalId: the tracker's. dtsId: the tracker itself.
 -- key: executionKey, defectKey
 -- reference: executionKey in transform.factExecution.executionKey
+-- conserves: clean.bridgeExecutionDefect
 with
 defect as (select * from clean.bridgeExecutionDefect),
 

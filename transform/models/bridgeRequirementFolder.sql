@@ -5,6 +5,7 @@
 -- key: requirementKey, requirementFolderId
 -- reference: requirementKey in transform.dimRequirement.requirementKey
 -- reference: requirementFolderKey in transform.dimRequirementFolder.requirementFolderKey
+-- conserves: clean.dimRequirement
 with
 requirement as (select * from clean.dimRequirement),
 

@@ -12,6 +12,7 @@
 -- reference: folderKey in transform.dimFolder.folderKey
 -- reference: projectKey in transform.dimProject.projectKey
 -- reference: releaseKey in transform.dimRelease.releaseKey
+-- conserves: clean.testcasePlacement
 with
 placement as (select * from clean.testcasePlacement),
 

@@ -11,6 +11,7 @@
 -- reference: requirementKey in transform.dimRequirement.requirementKey
 -- reference: projectKey in transform.dimProject.projectKey
 -- reference: allocationDateId in transform.dimDate.dateId
+-- conserves: clean.bridgeTestcaseRequirement
 with
 link as (select * from clean.bridgeTestcaseRequirement),
 

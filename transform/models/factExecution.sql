@@ -18,6 +18,7 @@
 -- reference: releaseVersionKey in transform.dimReleaseHistory.releaseVersionKey
 -- reference: cycleVersionKey in transform.dimCycleHistory.cycleVersionKey
 -- reference: testcaseVersionKey in transform.dimTestcaseHistory.testcaseVersionKey
+-- conserves: clean.factExecution
 with
 execution as (select * from clean.factExecution),
 

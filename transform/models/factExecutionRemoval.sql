@@ -7,6 +7,7 @@
 -- expect: not isReturned or returnedDateTime >= removedDateTime, else fail
 -- reference: executionStatusKey in transform.dimExecutionStatus.executionStatusKey
 -- reference: testcaseKey in transform.dimTestcase.testcaseKey
+-- conserves: clean.factExecutionRemoval
 with
 removal as (select * from clean.factExecutionRemoval),
 

@@ -1,13 +1,12 @@
-//! Builds one model: runs its query once, splits rows by expectation while they pass, stages both parts, checks the rest.
+//! Builds one model: runs its query once, splits rows by expectation while they pass, stages both parts.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
 use datafusion::arrow::compute::{and, filter_record_batch, not, prep_null_mask_filter};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::common::DFSchema;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr, execute_stream_partitioned};
 use datafusion::prelude::SessionContext;
@@ -16,6 +15,8 @@ use deltalake::kernel::schema::cast::cast_record_batch;
 use futures::StreamExt;
 use tokio::task::JoinSet;
 
+use super::acceptances::Accepted;
+use super::check::{EXAMPLE_COUNT, examples, row_text};
 use super::renew::Renewal;
 use crate::failure::{Exit, failure};
 use crate::lake::Lake;
@@ -25,9 +26,6 @@ use crate::run::Run;
 use crate::schema::TableSchema;
 use crate::session;
 use crate::staging::{self, RowGroup, Staged, Writer};
-
-/// How many offending keys a message names.
-const EXAMPLE_COUNT: usize = 3;
 
 /// A model's tables, written and not committed.
 pub struct Built {
@@ -85,11 +83,12 @@ pub async fn build(
     context: &SessionContext,
     model: &Model,
     quarantine_table: Option<&str>,
+    accepted: &Accepted,
     renewal: Option<&Renewal>,
 ) -> Result<Built> {
     let mut good = Rows::default();
     let mut bad = Rows::default();
-    let place = Place { run, stage, context, model, quarantine_table };
+    let place = Place { run, stage, context, model, quarantine_table, accepted };
     match place.build(renewal, &mut good, &mut bad).await {
         Ok(built) => Ok(built),
         Err(error) => {
@@ -109,6 +108,7 @@ struct Place<'a> {
     context: &'a SessionContext,
     model: &'a Model,
     quarantine_table: Option<&'a str>,
+    accepted: &'a Accepted,
 }
 
 impl Place<'_> {
@@ -138,6 +138,8 @@ impl Place<'_> {
             stage: (*stage).to_owned(),
             table: model.table.clone(),
             quarantine_table: self.quarantine_table.map(ToOwned::to_owned),
+            key: model.key.clone().into(),
+            accepted: Arc::new(self.accepted.clone()),
         };
         let mut counts = self.split(plan, splitting, good, bad).await.with_context(doing)?;
         if let Some(renewal) = renewal {
@@ -152,13 +154,27 @@ impl Place<'_> {
             session::register(context, "quarantine", table, set_aside)?;
         }
         let mut broken = Vec::new();
-        for (rule, count) in rules.iter().zip(counts).filter(|(_, count)| *count > 0) {
-            broken.push(Broken { rule, count, examples: self.examples(rule).await? });
+        let mut unused: BTreeSet<(&str, &str)> = self.accepted.each().collect();
+        for (rule, mut count) in rules.iter().zip(counts).filter(|(_, count)| *count > 0) {
+            let accepted = self.let_through(rule).await?;
+            unused.retain(|(key, text)| *text != rule.text || !accepted.iter().any(|passed| passed == key));
+            if !accepted.is_empty() {
+                let count_accepted = i64::try_from(accepted.len())?;
+                count -= count_accepted;
+                let examples = accepted.iter().take(EXAMPLE_COUNT).cloned().collect::<Vec<_>>().join("; ");
+                broken.push(Broken { rule, fate: Fate::Accepted, count: count_accepted, examples });
+            }
+            if count > 0 {
+                broken.push(Broken { rule, fate: Fate::of(rule), count, examples: self.examples(rule).await? });
+            }
         }
         if let Some(refused) = broken.iter().find(|broken| broken.rule.otherwise == Otherwise::Fail) {
             return Err(refused.refusal(stage, model));
         }
-        let (warning_count, warnings) = warnings(&broken);
+        let (warning_count, mut warnings) = warnings(&broken);
+        warnings.extend(unused.into_iter().map(|(key, rule)| {
+            format!("that {key} may break `{rule}` was accepted and lets no row of {stage}.{} through", model.table)
+        }));
         Ok(Built {
             schema,
             rows: good.clone(),
@@ -211,15 +227,35 @@ impl Place<'_> {
         failed.map_or(Ok(counts), Err)
     }
 
-    /// The first keys of rows that broke a rule.
-    async fn examples(&self, rule: &Rule) -> Result<String> {
-        let quoted: Vec<String> = self.model.key.iter().map(|column| format!("\"{column}\"")).collect();
-        let key = quoted.join(", ");
-        let rows = |table: String| format!("select {key} from {table} where not coalesce(({}), false)", rule.text);
-        let mut sql = rows(format!("{}.\"{}\"", self.stage, self.model.table));
-        if let Some(table) = self.quarantine_table {
-            sql = format!("{sql} union all {}", rows(format!("quarantine.\"{table}\"")));
+    /// The keys of the rows that break a rule and were let through.
+    async fn let_through(&self, rule: &Rule) -> Result<Vec<String>> {
+        if rule.otherwise != Otherwise::Quarantine || !self.accepted.each().any(|(_, text)| text == rule.text) {
+            return Ok(Vec::new());
         }
+        let key = self.quoted_key();
+        let sql = format!(
+            "select {key} from {}.\"{}\" where not coalesce(({}), false) order by {key}",
+            self.stage, self.model.table, rule.text
+        );
+        examples(self.context, &sql).await
+    }
+
+    fn quoted_key(&self) -> String {
+        let quoted: Vec<String> = self.model.key.iter().map(|column| format!("\"{column}\"")).collect();
+        quoted.join(", ")
+    }
+
+    /// The first keys of rows that broke a rule and were not let through.
+    async fn examples(&self, rule: &Rule) -> Result<String> {
+        let key = self.quoted_key();
+        let rows = |table: String| format!("select {key} from {table} where not coalesce(({}), false)", rule.text);
+        let good = rows(format!("{}.\"{}\"", self.stage, self.model.table));
+        let bad = self.quarantine_table.map(|table| rows(format!("quarantine.\"{table}\"")));
+        let sql = match bad {
+            Some(bad) if rule.otherwise == Otherwise::Quarantine => bad,
+            Some(bad) => format!("{good} union all {bad}"),
+            None => good,
+        };
         let lines = examples(self.context, &format!("{sql} order by {key} limit {EXAMPLE_COUNT}")).await?;
         Ok(lines.join("; "))
     }
@@ -229,9 +265,24 @@ fn rules_of(rules: &[Rule]) -> Vec<&str> {
     rules.iter().map(|rule| rule.text.as_str()).collect()
 }
 
-/// A rule that rows broke, how many, and the keys of some.
+/// What became of rows that broke a rule.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    Warned,
+    SetAside,
+    Accepted,
+}
+
+impl Fate {
+    fn of(rule: &Rule) -> Self {
+        if rule.otherwise == Otherwise::Quarantine { Self::SetAside } else { Self::Warned }
+    }
+}
+
+/// A rule that rows broke, what became of them, how many, and the keys of some.
 struct Broken<'a> {
     rule: &'a Rule,
+    fate: Fate,
     count: i64,
     examples: String,
 }
@@ -251,7 +302,11 @@ impl Broken<'_> {
     fn told(self) -> release::Broken {
         release::Broken {
             expectation: self.rule.text.clone(),
-            otherwise: if self.rule.otherwise == Otherwise::Warn { "warn" } else { "quarantine" },
+            otherwise: match self.fate {
+                Fate::Warned => "warn",
+                Fate::SetAside => "quarantine",
+                Fate::Accepted => "accept",
+            },
             count: self.count,
             examples: self.examples,
         }
@@ -261,10 +316,16 @@ impl Broken<'_> {
 fn warnings(broken: &[Broken<'_>]) -> (i64, Vec<String>) {
     let mut total = 0;
     let mut lines = Vec::new();
-    for Broken { rule, count, examples } in broken {
-        let verb = if rule.otherwise == Otherwise::Warn { "break" } else { "were quarantined by" };
-        lines.push(format!("{count} rows {verb} `{}`, for example {examples}", rule.text));
-        if rule.otherwise == Otherwise::Warn {
+    for Broken { rule, fate, count, examples } in broken {
+        let text = &rule.text;
+        lines.push(match fate {
+            Fate::Warned => format!("{count} rows break `{text}`, for example {examples}"),
+            Fate::SetAside => format!("{count} rows were quarantined by `{text}`, for example {examples}"),
+            Fate::Accepted => {
+                format!("{count} rows that break `{text}` were let through, as accepted, for example {examples}")
+            }
+        });
+        if *fate == Fate::Warned {
             total += count;
         }
     }
@@ -302,6 +363,9 @@ struct Splitting {
     stage: String,
     table: String,
     quarantine_table: Option<String>,
+    /// Columns that identify a row.
+    key: Arc<[String]>,
+    accepted: Arc<Accepted>,
 }
 
 struct Part {
@@ -353,6 +417,7 @@ impl Splitting {
                 reasons.push((&rule.text, breaks));
             }
         }
+        let keep = keep.map(|keep| self.let_through(batch, keep, &reasons)).transpose()?;
         match keep {
             Some(keep) if keep.true_count() < batch.num_rows() => {
                 let set_aside =
@@ -361,6 +426,25 @@ impl Splitting {
             }
             _ => Ok((batch.clone(), None)),
         }
+    }
+
+    /// Keeps rows too that break only rules they may break.
+    fn let_through(
+        &self,
+        batch: &RecordBatch,
+        keep: BooleanArray,
+        reasons: &[(&str, BooleanArray)],
+    ) -> Result<BooleanArray> {
+        if self.accepted.is_empty() || keep.true_count() == batch.num_rows() {
+            return Ok(keep);
+        }
+        let places = self.key.iter().map(|name| batch.schema().index_of(name)).collect::<Result<Vec<_>, _>>()?;
+        let keys = batch.project(&places)?;
+        let passes = |row: usize| -> Result<bool> {
+            let broken = reasons.iter().filter(|(_, breaks)| breaks.value(row)).map(|(text, _)| *text);
+            Ok(keep.value(row) || self.accepted.covers(&row_text(&keys, row)?, broken))
+        };
+        Ok((0..batch.num_rows()).map(passes).collect::<Result<Vec<_>>>()?.into())
     }
 }
 
@@ -381,75 +465,4 @@ fn with_reasons(batch: &RecordBatch, reasons: &[(&str, BooleanArray)], schema: &
     let mut columns = batch.columns().to_vec();
     columns.push(Arc::new(text));
     Ok(RecordBatch::try_new(schema.arrow.clone(), columns)?)
-}
-
-/// Checks what only the whole table shows: the key, the references, and that no row got lost.
-///
-/// # Errors
-/// [`Exit::DataRefused`] naming the table, the rule and some offending keys.
-pub async fn check(context: &SessionContext, stage: &str, model: &Model, rows: i64, quarantined: i64) -> Result<()> {
-    let table = format!("{stage}.{}", model.table);
-    let quoted: Vec<String> = model.key.iter().map(|column| format!("\"{column}\"")).collect();
-    let key = quoted.join(", ");
-    let nulls = quoted.iter().map(|column| format!("{column} is null")).collect::<Vec<_>>().join(" or ");
-    let broken = examples(context, &format!("select {key} from {table} where {nulls} limit {EXAMPLE_COUNT}")).await?;
-    if !broken.is_empty() {
-        return Err(refuse(&table, &format!("key ({}) is not null", model.key.join(", ")), &broken));
-    }
-    let repeated =
-        format!("select {key} from {table} group by {key} having count(*) > 1 order by {key} limit {EXAMPLE_COUNT}");
-    let broken = examples(context, &repeated).await?;
-    if !broken.is_empty() {
-        return Err(refuse(&table, &format!("key ({}) is unique", model.key.join(", ")), &broken));
-    }
-    for reference in &model.references {
-        let (column, target) = (&reference.column, &reference.target);
-        let orphans = format!(
-            "select distinct o.\"{column}\" from {table} as o left anti join {} as t on o.\"{column}\" = t.\"{target}\" limit {EXAMPLE_COUNT}",
-            reference.table
-        );
-        let broken = examples(context, &orphans).await?;
-        if !broken.is_empty() {
-            return Err(refuse(&table, &format!("{column} in {}.{target}", reference.table), &broken));
-        }
-    }
-    if let Some(input) = &model.conserves {
-        let counted = context.sql(&format!("select count(*) as n from {input}")).await?.collect().await?;
-        let came: i64 = counted
-            .first()
-            .map_or(0, |batch| batch.column(0).as_primitive::<datafusion::arrow::datatypes::Int64Type>().value(0));
-        if came != rows + quarantined {
-            let rule = format!("rows of {input} = rows out + quarantined");
-            return Err(refuse(
-                &table,
-                &rule,
-                &[format!("{came} came, {rows} went out, {quarantined} were quarantined")],
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn refuse(table: &str, rule: &str, examples: &[String]) -> anyhow::Error {
-    failure(
-        Exit::DataRefused,
-        format!("{table} breaks the rule `{rule}`, for example {}", examples.join("; ")),
-        "nothing of this run was published: mend the data or the model, then run again",
-    )
-}
-
-async fn examples(context: &SessionContext, sql: &str) -> Result<Vec<String>> {
-    let batches = context.sql(sql).await?.collect().await?;
-    let mut lines = Vec::new();
-    for batch in &batches {
-        for row in 0..batch.num_rows() {
-            let mut parts = Vec::new();
-            for (column, field) in batch.columns().iter().zip(batch.schema().fields()) {
-                let text = if column.is_null(row) { "null".to_owned() } else { array_value_to_string(column, row)? };
-                parts.push(format!("{}={text}", field.name()));
-            }
-            lines.push(parts.join(" "));
-        }
-    }
-    Ok(lines)
 }

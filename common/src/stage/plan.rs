@@ -8,15 +8,21 @@ use deltalake::DeltaTable;
 use sha2::{Digest, Sha256};
 use tracing::info;
 
+use super::Definition;
+use super::acceptances::Accepted;
 use super::inputs::{self, Inputs};
-use super::{Definition, quarantine_table};
+use super::quarantine::{self, Replay};
 use crate::model::{Model, TableName};
 use crate::release::{History, Release, TableState};
 use crate::run::Run;
 
 /// Each model's fingerprint: its text and everything it is a function of. For a model that is incremental, what stands
 /// before the point leaves out the inputs it is renewed from.
-pub fn fingerprints(inputs: &Inputs, models: &[Model]) -> BTreeMap<String, String> {
+pub fn fingerprints(
+    inputs: &Inputs,
+    models: &[Model],
+    accepted: &BTreeMap<String, Accepted>,
+) -> BTreeMap<String, String> {
     let mut fingerprints: BTreeMap<String, String> = BTreeMap::new();
     for model in models {
         let (mut recipe, mut renewed_from) = (Sha256::new(), Sha256::new());
@@ -46,6 +52,9 @@ pub fn fingerprints(inputs: &Inputs, models: &[Model]) -> BTreeMap<String, Strin
                 add(&mut recipe, &format!("timeZone={}", inputs.time_zone));
             }
         }
+        for (key, rule) in accepted.get(&model.table).iter().flat_map(|accepted| accepted.each()) {
+            add(&mut recipe, &format!("accepted {key}: {rule}"));
+        }
         let mut fingerprint = hex(&recipe.finalize());
         if model.incremental.is_some() {
             let _ = write!(fingerprint, ".{}", hex(&renewed_from.finalize()));
@@ -69,7 +78,8 @@ pub struct Plan {
     pub fingerprint: String,
     /// A step for each model, in order.
     pub steps: Vec<Step>,
-    is_same: bool,
+    /// Whether the last release is a function of the same.
+    pub is_unchanged: bool,
 }
 
 /// What a run will do to one table.
@@ -84,8 +94,12 @@ pub struct Step {
     pub quarantine_base: Option<DeltaTable>,
     /// The table as the last release names it.
     pub before: Option<Before>,
-    /// Whether it stays as it is.
-    pub is_kept: bool,
+    /// Rows that are let through although they break a rule.
+    pub accepted: Accepted,
+    /// Whether everything it is a function of is as it was.
+    pub is_unchanged: bool,
+    /// Whether it is built whatever changed, for the rows that were set aside of it.
+    pub is_replayed: bool,
     /// The inputs it was made of, where it may be renewed from what changed in them; `None` to build it whole.
     pub made_of: Option<BTreeMap<TableName, TableState>>,
     reason: &'static str,
@@ -102,7 +116,12 @@ pub struct Before {
 impl Step {
     /// Where the rows are that the model sets aside.
     pub fn quarantine_table(&self, stage: &str) -> Option<String> {
-        self.model.has_quarantine().then(|| quarantine_table(stage, &self.model.table))
+        self.model.has_quarantine().then(|| quarantine::table_name(stage, &self.model.table))
+    }
+
+    /// Whether it stays as it is.
+    pub fn is_kept(&self) -> bool {
+        self.is_unchanged && !self.is_replayed
     }
 }
 
@@ -117,14 +136,18 @@ impl Plan {
         inputs: &Inputs,
         history: &History,
         models: Vec<Model>,
+        mut accepted: BTreeMap<String, Accepted>,
+        replay: Option<&Replay>,
     ) -> Result<Self> {
         let last = history.newest(stage.name);
-        let mut fingerprints = fingerprints(inputs, &models);
+        let mut fingerprints = fingerprints(inputs, &models, &accepted);
         let mut whole = Sha256::new();
         whole.update(format!("{:?} {}", inputs.as_of, inputs.time_zone));
         if let Some(files) = &stage.files {
             whole.update(&files.choice);
         }
+        // Later stages find these through this one's release, whether or not it reads them itself.
+        whole.update(inputs.carried_identity());
         for (table, fingerprint) in &fingerprints {
             whole.update(format!("{table}={fingerprint}\n"));
         }
@@ -133,7 +156,7 @@ impl Plan {
         for model in models {
             let own = fingerprints.remove(&model.table).unwrap_or_default();
             let base = run.lake.open(stage.name, &model.table, None).await?;
-            let quarantine = quarantine_table(stage.name, &model.table);
+            let quarantine = quarantine::table_name(stage.name, &model.table);
             let quarantine_base =
                 if model.has_quarantine() { run.lake.open("quarantine", &quarantine, None).await? } else { None };
             let table_before = last.and_then(|last| last.tables.get(&format!("{}.{}", stage.name, model.table)));
@@ -156,29 +179,47 @@ impl Plan {
                 }
                 Some(_) => "unchanged",
             };
+            let is_unchanged = reason == "unchanged";
+            let is_replayed = replay.is_some_and(|replay| replay.wants(&model.table, quarantine_before));
+            if is_replayed {
+                made_of = None;
+            }
+            let reason = if is_unchanged && is_replayed { "rows of it are set aside" } else { reason };
             let before = table_before.map(|table| Before {
                 table: table.clone(),
                 quarantine: quarantine_before.filter(|_| model.has_quarantine()).cloned(),
             });
-            let is_kept = reason == "unchanged";
-            steps.push(Step { model, fingerprint: own, base, quarantine_base, before, is_kept, made_of, reason });
+            let accepted = accepted.remove(&model.table).unwrap_or_default();
+            steps.push(Step {
+                model,
+                fingerprint: own,
+                base,
+                quarantine_base,
+                before,
+                accepted,
+                is_unchanged,
+                is_replayed,
+                made_of,
+                reason,
+            });
         }
-        let is_same = last.is_some_and(|last| last.fingerprint == fingerprint) && steps.iter().all(|step| step.is_kept);
-        Ok(Self { fingerprint, steps, is_same })
+        let is_unchanged =
+            last.is_some_and(|last| last.fingerprint == fingerprint) && steps.iter().all(|step| step.is_unchanged);
+        Ok(Self { fingerprint, steps, is_unchanged })
     }
 
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.is_same
+        self.is_unchanged && self.steps.iter().all(Step::is_kept)
     }
 
     /// Says what a run would do.
     pub fn tell(&self) {
-        if self.is_same {
+        if self.is_empty() {
             info!("nothing to do: no input, model or setting changed");
         }
         for step in &self.steps {
-            let verb = if step.is_kept { "keep" } else { "build" };
+            let verb = if step.is_kept() { "keep" } else { "build" };
             info!(table = step.model.table, reason = step.reason, "{verb} {}: {}", step.model.table, step.reason);
         }
     }

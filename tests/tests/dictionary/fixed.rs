@@ -71,7 +71,7 @@ const EXPECTATION: &[(&str, &str)] = &[
     ("stage", "its stage"),
     ("tableName", "the table, without the stage's own schema"),
     ("expectation", "the rule, as the model says it"),
-    ("otherwise", "warn or quarantine: what happened to the rows that broke it"),
+    ("otherwise", "warn, quarantine or accept: what happened to the rows that broke it"),
     ("brokenCount", "rows that broke it"),
     ("examples", "keys of some of them"),
     ("recordedAt", "when this row was written, UTC"),
@@ -140,5 +140,9 @@ pub fn setting() -> BTreeMap<String, String> {
     BTreeMap::from([
         ("run.setting.asOf".to_owned(), "the day the figures are for".to_owned()),
         ("run.setting.timeZone".to_owned(), "the tenant's time zone: the one its days begin and end in".to_owned()),
+        ("run.input.stage".to_owned(), "a stage this one builds on".to_owned()),
+        ("run.input.tableName".to_owned(), "a table of it".to_owned()),
+        ("run.input.rowCount".to_owned(), "rows in it".to_owned()),
+        ("run.input.quarantinedCount".to_owned(), "rows set aside".to_owned()),
     ])
 }

@@ -11,6 +11,7 @@ use datafusion::prelude::SessionContext;
 use spectra_common::dictionary::{Column, Dictionary, Pointer, Rule, Table, meaning};
 use spectra_common::model::{self, Model, Otherwise, TableName};
 use spectra_common::schema::{TableSchema, type_name};
+use spectra_common::stage::input_columns;
 use spectra_common::{log, session};
 use spectra_prepare::landed;
 
@@ -44,6 +45,7 @@ pub async fn dictionary(everything: Everything) -> Result<Dictionary> {
     let setting =
         Schema::new(vec![Field::new("asOf", DataType::Date32, true), Field::new("timeZone", DataType::Utf8, true)]);
     register(&context, "run", "setting", &Arc::new(setting))?;
+    register(&context, "run", "input", &input_columns())?;
     for table in ["field", "lineage", "driftedRecord"] {
         if let Some(columns) = landed::columns_of(table) {
             register(&context, landed::SCHEMA, table, &columns)?;
