@@ -57,8 +57,7 @@ pub fn read_of(plan: &LogicalPlan, name: &TableName) -> EngineResult<Option<Read
         {
             let filtered = scan.filters.iter().flat_map(Expr::column_refs).map(|column| column.name.clone());
             let columns = scan.projected_schema.fields().iter().map(|field| field.name().clone()).chain(filtered);
-            let filters =
-                scan.filters.iter().cloned().map(|filter| unqualified(filter)).collect::<EngineResult<Vec<_>>>()?;
+            let filters = scan.filters.iter().cloned().map(unqualified).collect::<EngineResult<Vec<_>>>()?;
             scans.push((columns.collect(), filters.into_iter().reduce(Expr::and)));
         }
         Ok(TreeNodeRecursion::Continue)
