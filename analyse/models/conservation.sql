@@ -1,5 +1,6 @@
 -- One row per kind of record that comes one row for one row from the pages of the API to the marts: how many there are at each
--- step, counted apart from each other. What is missing at a step was set aside there, or the stage fails.
+-- step, counted apart from each other. What is missing at a step was set aside there, or the stage fails; of the first step it
+-- is a warning, since another API may list a kind otherwise than one to one.
 -- The bridges and removals are not here: between two steps each of them is held to rows in = rows out + rows set aside.
 -- entity: the table, which has the same name at every step
 -- walkedCount: records in the current lists, as source counted them while reading pages; empty where a list is not one to one
@@ -10,7 +11,7 @@
 -- unknownCount: rows of our own, which stand for what is not known, from transform on
 -- martCount: what the cycles of the key figures sum up to; empty where they count nothing of the kind
 -- key: entity
--- expect: walkedCount - prepareCount - prepareSetAsideCount between 0 and driftedCount or walkedCount is null, else fail
+-- expect: walkedCount - prepareCount - prepareSetAsideCount between 0 and driftedCount or walkedCount is null, else warn
 -- expect: prepareCount = cleanCount + cleanSetAsideCount, else fail
 -- expect: cleanCount + unknownCount = transformCount, else fail
 -- expect: transformCount = refineCount, else fail
