@@ -19,7 +19,7 @@ mod whole;
 pub use command::ReleaseCommand;
 pub use presence::{Presence, Presences, look};
 pub use publish::{Broken, Change, Files, Pending, Terms, discard_all, publish, publish_as};
-pub use whole::{adds_of, files_of, open};
+pub use whole::{files_of, open};
 
 use std::collections::{BTreeMap, HashSet};
 

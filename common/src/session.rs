@@ -1,9 +1,12 @@
 //! The SQL engine: one DataFusion session per run, bounded in memory and threads, that keeps camelCase as written.
 
+use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::datatypes::Int64Type;
 use datafusion::catalog::{MemorySchemaProvider, TableProvider};
 use datafusion::common::TableReference;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
@@ -104,4 +107,40 @@ pub fn register_store(context: &SessionContext, lake: &Lake) -> Result<()> {
         context.register_object_store(lake.root(), lake.store()?);
     }
     Ok(())
+}
+
+/// The one number that a query gives.
+///
+/// # Errors
+/// When the engine refuses, or it gives none.
+pub async fn number(context: &SessionContext, sql: &str) -> Result<i64> {
+    let batches = context.sql(sql).await?.collect().await?;
+    let row = batches.iter().find(|batch| batch.num_rows() > 0).context("a count came back without a row")?;
+    Ok(row.column(0).as_primitive::<Int64Type>().value(0))
+}
+
+/// SQL that sums hashes of rows in these columns, equal for the same rows in any order.
+pub fn sum_of_rows<'a>(columns: impl IntoIterator<Item = &'a str>) -> String {
+    // A null is told from every text, and no column runs into the next.
+    let values: String =
+        columns.into_iter().map(|name| format!(r#", coalesce(cast("{name}" as string), chr(0))"#)).collect();
+    format!("sum(cast(xxhash64('row'{values}) as decimal(38, 0)))")
+}
+
+/// A name as it must stand in a query.
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Several names as they must stand in a query.
+pub fn quoted_list(names: &[String]) -> String {
+    names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ")
+}
+
+/// A short hash as text.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().take(16).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -30,7 +30,7 @@ use tracing::{info, warn};
 use crate::failure::Failure;
 use crate::model::{self, Model, TableName};
 use crate::release::{self, Change, Files, History, Pending, Release, TableState, Terms};
-use crate::run::{Outcome, Run, TableOutcome, Work};
+use crate::run::{Outcome, Run, Work};
 use crate::session;
 use crate::settings::SharedArgs;
 use crate::staging::Staged;
@@ -153,7 +153,7 @@ async fn work(
     for warning in &outcome.warnings {
         warn!("{warning}");
     }
-    outcome.tables = pending.iter().map(table_outcome).collect();
+    outcome.tables = pending.iter().map(Pending::outcome).collect();
     let terms = Terms {
         number,
         as_of: inputs.as_of,
@@ -277,29 +277,18 @@ async fn build_each(
             warn!(table = name.table, "{warning}");
         }
         let own = pending.len();
+        let change = Change::Overwrite(built.schema, Staged::of(built.rows.written), built.rows.kept);
         pending.push(Pending {
-            schema: stage.name.to_owned(),
-            table: name.table.clone(),
-            base: step.base.clone(),
-            change: Change::Overwrite(built.schema, Staged::of(built.rows.written), built.rows.kept),
-            fingerprint: step.fingerprint.clone(),
             quarantined_count: set_aside,
             warning_count: built.warning_count,
             duration_ms,
             broken: built.broken,
+            ..Pending::new(stage.name, &name.table, step.base.clone(), change, &step.fingerprint)
         });
         if let (Some(table), Some((schema, rows))) = (quarantine, built.quarantine) {
-            pending.push(Pending {
-                schema: "quarantine".to_owned(),
-                table,
-                base: step.quarantine_base.clone(),
-                change: Change::Overwrite(schema, Staged::of(rows.written), rows.kept),
-                fingerprint: step.fingerprint.clone(),
-                quarantined_count: 0,
-                warning_count: 0,
-                duration_ms: 0,
-                broken: Vec::new(),
-            });
+            let change = Change::Overwrite(schema, Staged::of(rows.written), rows.kept);
+            let base = step.quarantine_base.clone();
+            pending.push(Pending::new("quarantine", &table, base, change, &step.fingerprint));
         }
         // The checks read what was just staged, so it must be among the pending tables to be discarded with them.
         check::check(context, stage.name, &step.model, rows, set_aside).await?;
@@ -339,9 +328,12 @@ async fn keep_step(
     };
     session::register_delta(context, stage.name, &step.model.table, base).await?;
     let now = |state: &TableState| TableState { fingerprint: step.fingerprint.clone(), ..state.clone() };
-    pending.push(keep(stage.name, &step.model.table, now(&before.table)));
+    let keep = |schema: &str, table: &str, state: &TableState| {
+        Pending::new(schema, table, None, Change::Keep(now(state)), &step.fingerprint)
+    };
+    pending.push(keep(stage.name, &step.model.table, &before.table));
     if let (Some(table), Some(state)) = (step.quarantine_table(stage.name), &before.quarantine) {
-        pending.push(keep("quarantine", &table, now(state)));
+        pending.push(keep("quarantine", &table, state));
     }
     Ok(())
 }
@@ -409,39 +401,4 @@ async fn files_now(
     let Some(state) = state else { return Ok(None) };
     let delta = release::open(&run.lake, &name.schema, &name.table, state).await?;
     Ok(Some(DataFiles::of(&run.lake, name, &delta)?))
-}
-
-fn keep(schema: &str, table: &str, state: TableState) -> Pending {
-    Pending {
-        schema: schema.to_owned(),
-        table: table.to_owned(),
-        base: None,
-        fingerprint: state.fingerprint.clone(),
-        change: Change::Keep(state),
-        quarantined_count: 0,
-        warning_count: 0,
-        duration_ms: 0,
-        broken: Vec::new(),
-    }
-}
-
-fn table_outcome(pending: &Pending) -> TableOutcome {
-    let (action, row_count) = match &pending.change {
-        Change::Keep(_) => ("unchanged", 0),
-        Change::Restore(state, _) => ("restored", state.rows),
-        Change::Rewrite { state, action, .. } => (*action, state.rows),
-        Change::Overwrite(_, staged, kept) => {
-            let action = if kept.is_empty() { "rebuilt" } else { "renewed" };
-            (action, staged.row_count + Staged::of(kept.clone()).row_count)
-        }
-        Change::Append(_, Staged { row_count, .. }) => ("appended", *row_count),
-    };
-    let is_quarantine = pending.schema == "quarantine";
-    TableOutcome {
-        name: if is_quarantine { format!("quarantine.{}", pending.table) } else { pending.table.clone() },
-        action: action.to_owned(),
-        row_count,
-        quarantined_count: pending.quarantined_count,
-        warning_count: pending.warning_count,
-    }
 }

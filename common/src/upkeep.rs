@@ -26,7 +26,7 @@ use crate::log::{self, RunRow};
 use crate::release::{self, Change, History, Pending, Release, Status, Terms};
 use crate::run::{Outcome, Run, TableOutcome, Work};
 use crate::session;
-use crate::staging::{self, RowGroup};
+use crate::staging::RowGroup;
 use retention::Policy;
 use sweep::{Ages, Sweep};
 
@@ -205,17 +205,7 @@ impl Upkeep {
                     change = Change::Rewrite { state, actions: merge::exchange(&files, &staged), action: "merged" };
                 }
             }
-            pending.push(Pending {
-                schema: schema.to_owned(),
-                table: table.to_owned(),
-                base: delta,
-                change,
-                fingerprint: state.fingerprint.clone(),
-                quarantined_count: 0,
-                warning_count: 0,
-                duration_ms: 0,
-                broken: Vec::new(),
-            });
+            pending.push(Pending::new(schema, table, delta, change, &state.fingerprint));
         }
         if pending.iter().all(|pending| matches!(pending.change, Change::Keep(_))) {
             return Ok(false);
@@ -225,15 +215,9 @@ impl Upkeep {
             return Ok(false);
         }
         let number = history.next_number(stage).await?;
-        self.tables = pending.iter().filter_map(table_outcome).collect();
-        let terms = Terms {
-            number,
-            as_of: last.as_of,
-            fingerprint: last.fingerprint.clone(),
-            inputs: last.inputs.clone(),
-            carried: last.tables.iter().filter(|(_, state)| state.is_carried).map(|(name, _)| name.clone()).collect(),
-            note: Some(format!("upkeep of release {}", last.number)),
-        };
+        let is_changed = |pending: &&Pending| !matches!(pending.change, Change::Keep(_));
+        self.tables = pending.iter().filter(is_changed).map(Pending::outcome).collect();
+        let terms = Terms::again(last, number, format!("upkeep of release {}", last.number));
         match release::publish_as(Status::Upkeep, &run, terms, pending, Vec::new()).await {
             Ok(()) => {
                 info!(release = number, "published release {number}, which is release {} kept up", last.number);
@@ -367,15 +351,6 @@ impl Upkeep {
     }
 }
 
-fn table_outcome(pending: &Pending) -> Option<TableOutcome> {
-    let Change::Rewrite { action, state, .. } = &pending.change else { return None };
-    let name = match pending.schema.as_str() {
-        "quarantine" => format!("quarantine.{}", pending.table),
-        _ => pending.table.clone(),
-    };
-    Some(TableOutcome { name, action: (*action).to_owned(), row_count: state.rows, ..TableOutcome::default() })
-}
-
 /// The folders of tables that a stage looks after: its own, those of rows it set aside, and the logs, which all share.
 async fn tables(lake: &Lake, stage: &str) -> Result<Vec<(String, String)>> {
     let store = lake.store()?;
@@ -427,20 +402,5 @@ pub async fn after_append(lake: &Lake, table: &str) {
         Ok(None) => {}
         Ok(Some((before, after))) => debug!("log.{table}: merged {before} small files into {after}"),
         Err(error) => debug!("log.{table} is merged another time: {}", one_line(&error)),
-    }
-}
-
-/// Deletes the new files of an exchange that was not committed.
-pub async fn discard(lake: &Lake, pending: &Pending) {
-    let Change::Rewrite { actions, .. } = &pending.change else { return };
-    let adds: Vec<_> = actions
-        .iter()
-        .filter_map(|action| match action {
-            deltalake::kernel::Action::Add(add) => Some(add.clone()),
-            _ => None,
-        })
-        .collect();
-    if let Ok(store) = lake.log_store(&pending.schema, &pending.table) {
-        staging::discard(&store, &adds).await;
     }
 }

@@ -28,7 +28,7 @@ use url::Url;
 
 use crate::failure::{Exit, Failure};
 use crate::lake::remedy;
-use crate::staging::Staged;
+use crate::staging::{self, Staged};
 
 /// What stands before our words in an error of the store. Libraries keep the text of a cause and drop the cause.
 const MARK: &str = "Generic lake error: ";
@@ -115,7 +115,6 @@ impl Files {
     ///
     /// # Errors
     /// When the table was not read.
-    #[allow(deprecated, reason = "the only way to the tags of a file")]
     pub fn learn(&self, delta: &DeltaTable) -> Result<()> {
         let root = delta.table_url();
         if root.scheme() != "file" {
@@ -123,8 +122,8 @@ impl Files {
         }
         let parts: Vec<&str> = root.path().split('/').filter(|part| !part.is_empty()).collect();
         let table = parts[parts.len().saturating_sub(2)..].join(".");
-        for file in delta.snapshot()?.snapshot().log_data().iter() {
-            self.learn_one(&table, root, &file.add_action())?;
+        for add in staging::adds_of(delta)? {
+            self.learn_one(&table, root, &add)?;
         }
         Ok(())
     }

@@ -10,15 +10,13 @@ use anyhow::{Context, Result};
 use datafusion::arrow::array::Int64Array;
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
-use deltalake::kernel::Action;
-use futures::StreamExt;
 use jiff::Timestamp;
 use spectra_common::failure::{Exit, failure};
 use spectra_common::release::{Change, Pending, Release, TableState};
 use spectra_common::run::Run;
 use spectra_common::schema::TableSchema;
 use spectra_common::session;
-use spectra_common::staging::{RowGroup, Staged, Writer};
+use spectra_common::staging::{self, RowGroup, Staged, Writer};
 use tracing::info;
 
 /// Landings before the horizon, and whether their rows are content of their slice at the horizon or named later.
@@ -72,7 +70,8 @@ pub async fn fold(run: Arc<Run>, last: Release, before: Timestamp) -> Result<Vec
         let going = GOING.replace("{table}", table);
         let delta = open(&run, &last, table).await?;
         session::register_delta(&context, "source", table, &delta).await?;
-        let count = count(&context, &going.replace("{join}", "left semi")).await?;
+        let gone = format!("select count(*) {}", going.replace("{join}", "left semi"));
+        let count = session::number(&context, &gone).await?;
         if count == 0 {
             continue;
         }
@@ -81,17 +80,7 @@ pub async fn fold(run: Arc<Run>, last: Release, before: Timestamp) -> Result<Vec
             true => Change::Keep(state.clone()),
             false => rewrite(&context, &delta, state, &going.replace("{join}", "left anti"), table).await?,
         };
-        let pending = Pending {
-            schema: "source".to_owned(),
-            table: table.to_owned(),
-            base: Some(delta),
-            change,
-            fingerprint: state.fingerprint.clone(),
-            quarantined_count: 0,
-            warning_count: 0,
-            duration_ms: 0,
-            broken: Vec::new(),
-        };
+        let pending = Pending::new("source", table, Some(delta), change, &state.fingerprint);
         changed.push((pending, count));
     }
     Ok(changed)
@@ -122,12 +111,6 @@ async fn open(run: &Run, last: &Release, table: &str) -> Result<DeltaTable> {
     })
 }
 
-async fn count(context: &SessionContext, going: &str) -> Result<i64> {
-    let counted = context.sql(&format!("select count(*) {going}")).await?.collect().await?;
-    let column = counted.first().and_then(|batch| batch.column(0).as_any().downcast_ref::<Int64Array>());
-    Ok(column.map_or(0, |column| column.value(0)))
-}
-
 /// Puts the rows that stay in the place of all.
 async fn rewrite(
     context: &SessionContext,
@@ -139,14 +122,10 @@ async fn rewrite(
     let snapshot = delta.snapshot()?.snapshot();
     let columns = TableSchema::of(snapshot.arrow_schema().as_ref())?;
     let mut writer = Writer::new(&delta.log_store(), &columns, RowGroup::Wide);
-    let mut rows = context.sql(&format!("select r.* {staying}")).await?.execute_stream().await?;
-    while let Some(batch) = rows.next().await {
-        writer.write(&batch.with_context(|| format!("reading source.{table}"))?).await?;
-    }
+    let rows = context.sql(&format!("select r.* {staying}")).await?.execute_stream().await?;
+    writer.write_all(rows).await.with_context(|| format!("copying source.{table}"))?;
     let staged = Staged::of(writer.close().await?);
-    let mut actions: Vec<Action> =
-        snapshot.log_data().iter().map(|file| Action::Remove(file.remove_action(true))).collect();
-    actions.extend(staged.adds.iter().cloned().map(Action::Add));
+    let actions = staging::replacement(delta, snapshot.schema().as_ref(), &staged.adds)?;
     let state = TableState { same_as: None, rows: staged.row_count, ..state.clone() };
     Ok(Change::Rewrite { state, actions, action: "folded" })
 }

@@ -43,7 +43,7 @@ use jiff::tz::TimeZone;
 use spectra_common::command::StageCommand;
 use spectra_common::failure::{Exit, failure};
 use spectra_common::release::{self, Change, History, Pending, Terms};
-use spectra_common::run::{self, Outcome, Run, TableOutcome, Work};
+use spectra_common::run::{self, Outcome, Run, Work};
 use spectra_common::schema::TableSchema;
 use spectra_common::staging::Staged;
 use spectra_common::upkeep::{self, Particulars};
@@ -352,7 +352,7 @@ async fn work(run: Arc<Run>, spec: Arc<Spec>, far: Far, arguments: Arguments) ->
     let columns = version::columns()?;
     let staged = walk.found().await?;
     pending.push(append("slice".to_owned(), columns, staged, &mut bases, &fingerprint, 0));
-    outcome.tables = pending.iter().map(table_outcome).collect();
+    outcome.tables = pending.iter().map(Pending::outcome).collect();
     let terms = Terms {
         number,
         as_of: Some(as_of),
@@ -382,26 +382,8 @@ fn append(
     fingerprint: &str,
     duration_ms: i64,
 ) -> Pending {
-    Pending {
-        schema: "source".to_owned(),
-        base: bases.remove(&table).flatten(),
-        table,
-        change: Change::Append(columns, staged),
-        fingerprint: fingerprint.to_owned(),
-        quarantined_count: 0,
-        warning_count: 0,
-        duration_ms,
-        broken: Vec::new(),
-    }
-}
-
-fn table_outcome(pending: &Pending) -> TableOutcome {
-    let row_count = match &pending.change {
-        Change::Append(_, staged) | Change::Overwrite(_, staged, _) => staged.row_count,
-        Change::Keep(_) | Change::Restore(..) | Change::Rewrite { .. } => 0,
-    };
-    let action = if row_count > 0 { "appended" } else { "unchanged" };
-    TableOutcome { name: pending.table.clone(), action: action.to_owned(), row_count, ..TableOutcome::default() }
+    let base = bases.remove(&table).flatten();
+    Pending { duration_ms, ..Pending::new("source", &table, base, Change::Append(columns, staged), fingerprint) }
 }
 
 /// The report stays one short line however much is wrong; the log and `log.slice` have all of it.

@@ -11,23 +11,19 @@ use spectra_tests::simulator::quirks::Quirk;
 use spectra_tests::simulator::{Profile, SimulatorConfig};
 
 use crate::fortnight::shift_clock;
-use crate::support::{Lab, Ran, STAGES, repository};
+use crate::support::{Lab, Ran, STAGES, made_of_logs};
 
 const DAYS: usize = 4;
 
-/// Tables of analyse that tell of runs, which are others in the copy.
-fn is_about_runs(table: &str) -> bool {
-    let model = std::fs::read_to_string(repository(&format!("analyse/models/{table}.sql"))).unwrap_or_default();
-    model.contains("from log.")
-}
-
-/// Every table of the stages after source, and of the quarantine.
+/// Every table of the stages after source, and of the quarantine, but those that tell of runs, which are others in a copy.
 fn tables(lake: &Path) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
+    let about_runs = made_of_logs();
     for schema in ["prepare", "clean", "transform", "refine", "analyse", "quarantine"] {
         let Ok(entries) = std::fs::read_dir(lake.join("Tables").join(schema)) else { continue };
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        found.extend(names.filter(|table| !is_about_runs(table)).map(|table| (schema.to_owned(), table)));
+        let is_compared = |table: &String| !about_runs.contains(&format!("{schema}.{table}"));
+        found.extend(names.filter(is_compared).map(|table| (schema.to_owned(), table)));
     }
     found
 }
@@ -89,12 +85,7 @@ fn figures(stage: &str, ran: &Ran) -> BTreeMap<String, (i64, i64)> {
 
 /// A copy of a folder of the repository with some text in one of its files replaced.
 fn changed(lab: &Lab, folder: &str, file: &str, from: &str, to: &str) -> String {
-    let copy = lab.folder.path().join(folder.replace('/', "-"));
-    std::fs::create_dir_all(&copy).unwrap();
-    for entry in std::fs::read_dir(repository(folder)).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
-    }
+    let copy = lab.copied(folder);
     let text = std::fs::read_to_string(copy.join(file)).unwrap();
     assert!(text.contains(from), "{file} has no `{from}`");
     std::fs::write(copy.join(file), text.replace(from, to)).unwrap();

@@ -5,17 +5,6 @@ use spectra_tests::simulator::faults::Rule;
 
 use crate::support::{Lab, Ran, repository};
 
-/// A stage's models, copied where they can be spoilt.
-fn copied_models(lab: &Lab, stage: &str) -> std::path::PathBuf {
-    let folder = lab.folder.path().join(format!("{stage}-models"));
-    std::fs::create_dir_all(&folder).unwrap();
-    for entry in std::fs::read_dir(repository(&format!("{stage}/models"))).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
-    }
-    folder
-}
-
 /// The run must fail with `code`, say `words`, give a hint, and leave every data table as it was. Of a walk that failed
 /// the rows stay in files that no table names, so that the next one goes on from there.
 fn refused(lab: &Lab, stage: &str, flags: &[&str], code: i32, words: &str) -> Ran {
@@ -106,7 +95,7 @@ async fn models_that_cannot_be_obeyed() {
     lab.run("source", &[]).expect(0);
     lab.run("prepare", &[]).expect(0);
     lab.run("clean", &[]).expect(0);
-    let folder = copied_models(&lab, "clean");
+    let folder = lab.copied("clean/models");
     let model = folder.join("dimCycle.sql");
     let good = std::fs::read_to_string(&model).unwrap();
     let cases = [
@@ -131,7 +120,7 @@ async fn an_expectation_that_says_fail_fails_the_stage() {
     for stage in ["source", "prepare", "clean"] {
         lab.run(stage, &[]).expect(0);
     }
-    let folder = copied_models(&lab, "clean");
+    let folder = lab.copied("clean/models");
     let model = folder.join("dimCyclePhase.sql");
     let text = std::fs::read_to_string(&model).unwrap();
     std::fs::write(
@@ -159,7 +148,7 @@ async fn keys_and_references_are_checked_before_anybody_sees_a_row() {
     for stage in ["source", "prepare", "clean", "transform"] {
         lab.run(stage, &[]).expect(0);
     }
-    let folder = copied_models(&lab, "transform");
+    let folder = lab.copied("transform/models");
     let model = folder.join("dimCyclePhase.sql");
     let good = std::fs::read_to_string(&model).unwrap();
     let flags = ["--models", folder.to_str().unwrap()];
@@ -170,7 +159,7 @@ async fn keys_and_references_are_checked_before_anybody_sees_a_row() {
     let orphaned = good.replace("select * from final", "select * from final where cyclePhaseKey = -1");
     std::fs::write(&model, orphaned).unwrap();
     refused(&lab, "transform", &flags, 65, "in transform.dimCyclePhase.cyclePhaseKey");
-    let folder = copied_models(&lab, "clean");
+    let folder = lab.copied("clean/models");
     let model = folder.join("dimCyclePhase.sql");
     let good = std::fs::read_to_string(&model).unwrap();
     std::fs::write(&model, good.replace("select * from final", "select * from final limit 3")).unwrap();

@@ -16,7 +16,7 @@ use spectra_common::model::TableName;
 use spectra_common::{log, session};
 use spectra_tests::simulator::Profile;
 
-use crate::support::{Lab, STAGES, repository};
+use crate::support::{Lab, STAGES};
 
 /// A command that has ended.
 pub struct Answer {
@@ -344,17 +344,6 @@ async fn compared(lab: &Lab) {
     assert_eq!(release(lab, "clean", &["diff", "1", "7"]).code, 66);
 }
 
-/// A stage's models, copied where they can be changed.
-pub fn copied_models(lab: &Lab, stage: &str) -> std::path::PathBuf {
-    let folder = lab.folder.path().join(format!("{stage}-models"));
-    std::fs::create_dir_all(&folder).unwrap();
-    for entry in std::fs::read_dir(repository(&format!("{stage}/models"))).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
-    }
-    folder
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn columns_that_came_went_or_changed_are_told() {
     let lab = Lab::new(Profile::Small).await;
@@ -363,7 +352,7 @@ async fn columns_that_came_went_or_changed_are_told() {
     }
     let alone = release(&lab, "clean", &["diff"]);
     assert_eq!(alone.code, 66, "{}", alone.report);
-    let folder = copied_models(&lab, "clean");
+    let folder = lab.copied("clean/models");
     let model = folder.join("dimCycle.sql");
     let text = std::fs::read_to_string(&model).unwrap();
     let changed = text

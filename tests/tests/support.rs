@@ -1,6 +1,6 @@
 //! What every end-to-end test needs: a simulator, a lake of its own, the real binaries, and eyes for what they wrote.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use spectra_common::lake::Lake;
 use spectra_common::log;
+use spectra_common::model;
 use spectra_common::session;
 use spectra_tests::simulator::{Profile, Running, SimulatorConfig};
 use tempfile::TempDir;
@@ -71,6 +72,26 @@ pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path)
 }
 
+/// Tables of analyse that read the logs, which have grown since, and those made of them.
+pub fn made_of_logs() -> BTreeSet<String> {
+    let models = std::fs::read_dir(repository("analyse/models")).unwrap().map(|entry| {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        model::parse(path.file_stem().unwrap().to_str().unwrap(), &path.display().to_string(), &text).unwrap()
+    });
+    let models = model::in_order("analyse", models.collect()).unwrap();
+    let mut made = BTreeSet::new();
+    for model in models {
+        let is_of_log = |name: &model::TableName| {
+            name.schema == "log" || (name.schema == "analyse" && made.contains(&format!("analyse.{}", name.table)))
+        };
+        if model.inputs.iter().any(is_of_log) {
+            made.insert(format!("analyse.{}", model.table));
+        }
+    }
+    made
+}
+
 impl Lab {
     /// A lab with a profile's world.
     pub async fn new(profile: Profile) -> Self {
@@ -122,6 +143,17 @@ impl Lab {
     /// Runs all six stages; each must end well.
     pub fn run_all(&self) -> Vec<Ran> {
         STAGES.iter().map(|stage| self.run(stage, &[]).expect(0)).collect()
+    }
+
+    /// A copy of a folder of the repository that can be changed, such as `clean/models`.
+    pub fn copied(&self, folder: &str) -> PathBuf {
+        let copy = self.folder.path().join(folder.replace('/', "-"));
+        std::fs::create_dir_all(&copy).unwrap();
+        for entry in std::fs::read_dir(repository(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
+        }
+        copy
     }
 
     /// Moves the simulator's clock on, and with it the day the figures are for.

@@ -2,22 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::Path;
 
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use flate2::read::DeflateDecoder;
 use spectra_tests::simulator::Profile;
 
-use crate::support::{Lab, repository};
+use crate::support::Lab;
 
 /// Models that make names a spreadsheet would take for formulas out of those there are.
-fn wicked_models(folder: &Path) -> String {
-    let models = folder.join("models");
-    std::fs::create_dir_all(&models).unwrap();
-    for entry in std::fs::read_dir(repository("analyse/models")).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, models.join(path.file_name().unwrap())).unwrap();
-    }
+fn wicked_models(lab: &Lab) -> String {
+    let models = lab.copied("analyse/models");
     let model = "-- One row per wicked name.\n-- label: a name as somebody typed it.\n-- key: number\n\
         with names as (select * from (values (1, '=1+1'), (2, '+1'), (3, '-1'), (4, '@A1'), (5, chr(9) || '=1'), \
         (6, 'plain, with \"quotes\" & <tags> _x0041_ ' || chr(1)), (7, repeat('é', 40000)), (8, cast(null as string))) as n(number, label))\n\
@@ -68,7 +62,7 @@ async fn what_is_chosen_is_written_and_harmless() {
     for stage in ["source", "prepare", "clean", "transform", "refine"] {
         lab.run(stage, &[]).expect(0);
     }
-    let models = wicked_models(lab.folder.path());
+    let models = wicked_models(&lab);
     lab.run("analyse", &["--models", &models]).expect(0);
     assert!(files(&lab).is_empty(), "nothing is written that nobody asked for");
 

@@ -8,6 +8,7 @@ use datafusion::arrow::datatypes::{Int64Type, Schema};
 use datafusion::prelude::SessionContext;
 
 use crate::schema::type_name;
+use crate::session::{quoted, quoted_list};
 
 /// A table of two releases, readable as `before.<table>` and `after.<table>`.
 pub struct Pair {
@@ -83,15 +84,6 @@ pub fn columns(before: &Schema, after: &Schema) -> (Vec<Compared>, Vec<String>) 
     (shared, notes)
 }
 
-/// A name as it must stand in a query.
-pub fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-fn list(names: &[String]) -> String {
-    names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ")
-}
-
 impl Pair {
     fn names(&self) -> Vec<String> {
         self.columns.iter().map(|column| column.name.clone()).collect()
@@ -110,7 +102,7 @@ impl Pair {
             .collect();
         let values = values.join(", ");
         let [before, after] = &self.sides;
-        let names = list(&self.names());
+        let names = quoted_list(&self.names());
         format!(
             "with side as (
                select {values}, 1 as side_ from {after}
@@ -131,7 +123,7 @@ impl Pair {
                 self.surplus()
             )
         } else {
-            let key = list(&self.key);
+            let key = quoted_list(&self.key);
             format!(
                 "{}, record as (select {key}, max(surplus_) as most_, min(surplus_) as least_ from surplus group by {key})
                  select coalesce(sum(case when least_ > 0 then 1 else 0 end), 0),
@@ -159,7 +151,7 @@ impl Pair {
 
     /// Columns: how much more often after, how much less often, the key, then before and after of every other column.
     fn records_sql(&self, limit: usize) -> String {
-        let key = list(&self.key);
+        let key = quoted_list(&self.key);
         let text = |name: &String| format!("cast({} as string)", quoted(name));
         let named = |name: &String| format!("{} as {}", text(name), quoted(&format!("key_{name}")));
         let mut values: Vec<String> = self.key.iter().map(named).collect();
@@ -182,7 +174,7 @@ impl Pair {
         let names = self.names();
         let named = |name: &String| format!("cast({} as string) as {}", quoted(name), quoted(&format!("text_{name}")));
         let values: Vec<String> = names.iter().map(named).collect();
-        let (values, names) = (values.join(", "), list(&names));
+        let (values, names) = (values.join(", "), quoted_list(&names));
         let surplus = self.surplus();
         format!("{surplus} select surplus_, surplus_ as same_, {values} from surplus order by {names} limit {limit}")
     }

@@ -1,13 +1,12 @@
 //! `release diff`: which rows are in one release and not in another.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
-use deltalake::kernel::Add;
 use serde_json::{Value, json};
 
 use super::command::{history, readable};
@@ -185,10 +184,9 @@ impl Comparison<'_> {
             return Ok((current(name), notes));
         }
         // Rows of a file that both versions have are on both sides.
-        let files = [files(&before)?, files(&after)?];
+        let files = [staging::adds_of(&before)?, staging::adds_of(&after)?];
         for (at, (side, columns)) in SIDES.iter().zip([old, new]).enumerate() {
-            let other: HashSet<&str> = files[1 - at].iter().map(|add| add.path.as_str()).collect();
-            let own: Vec<Add> = files[at].iter().filter(|add| !other.contains(add.path.as_str())).cloned().collect();
+            let own = staging::beyond(&files[at], &files[1 - at]);
             let provider = staging::provider(&self.run.lake.table_url(schema, name)?, &columns, &own)?;
             session::register(self.context, side, name, provider)?;
         }
@@ -198,7 +196,7 @@ impl Comparison<'_> {
         let key = if key.iter().all(has) { key } else { Vec::new() };
         columns.retain(|column| column.name != LANDED || key.contains(&column.name));
         anyhow::ensure!(!columns.is_empty(), "the two versions of {table} have no column in common");
-        let sides = SIDES.map(|side| format!("{side}.{}", compare::quoted(name)));
+        let sides = SIDES.map(|side| format!("{side}.{}", session::quoted(name)));
         Ok((Pair { sides, columns, key }, notes))
     }
 
@@ -224,22 +222,13 @@ pub fn split(table: &str) -> Result<(&str, &str)> {
     table.split_once('.').with_context(|| format!("`{table}` is not schema.table"))
 }
 
-/// Every file of a version, as the action that names it.
-///
-/// # Errors
-/// When the table was opened without its files.
-#[allow(deprecated, reason = "nothing else tells of a file of a version all that must be known to read it")]
-pub fn files(delta: &DeltaTable) -> Result<Vec<Add>> {
-    Ok(delta.snapshot()?.snapshot().log_data().iter().map(|file| file.add_action()).collect())
-}
-
 /// A table of source as it was current: of each slice the records of its newest complete version, or those of its newest
 /// whole listing overridden by what came since. Records are told apart by what the payload says, not by when it came.
 fn current(table: &str) -> Pair {
     let texts = |names: &[&str]| -> Vec<Compared> {
         names.iter().map(|name| Compared { name: (*name).to_owned(), is_retyped: false }).collect()
     };
-    let name = compare::quoted(table);
+    let name = session::quoted(table);
     let literal = table.replace('\'', "''");
     if table == "slice" {
         let rows = |side: &str| {

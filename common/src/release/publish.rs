@@ -8,12 +8,12 @@ use deltalake::kernel::{Action, Add};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::{History, Status, TableState, files_of, whole};
+use super::{History, Release, Status, TableState, files_of, whole};
 use crate::log::{self, Claim, ExpectationRow, RunRow, TableRow};
-use crate::run::Run;
+use crate::run::{Run, TableOutcome};
 use crate::schema::TableSchema;
 use crate::staging::{self, Staged, Write};
-use crate::upkeep::{self, merge};
+use crate::upkeep::merge;
 use crate::verified;
 
 /// The Delta application whose transactions are the numbers of a stage's releases.
@@ -33,7 +33,7 @@ pub struct Pending {
     pub change: Change,
     /// Hash of the model and its inputs.
     pub fingerprint: String,
-    /// For `log.table`: rows set aside and rows warned about.
+    /// For `log.table`: rows set aside.
     pub quarantined_count: i64,
     /// Rows that broke an expectation of severity warn.
     pub warning_count: i64,
@@ -41,6 +41,41 @@ pub struct Pending {
     pub duration_ms: i64,
     /// The expectations that some of its rows broke.
     pub broken: Vec<Broken>,
+}
+
+impl Pending {
+    /// A table of which there is nothing more to say than what is done to it.
+    pub fn new(schema: &str, table: &str, base: Option<DeltaTable>, change: Change, fingerprint: &str) -> Self {
+        Self {
+            schema: schema.to_owned(),
+            table: table.to_owned(),
+            base,
+            change,
+            fingerprint: fingerprint.to_owned(),
+            quarantined_count: 0,
+            warning_count: 0,
+            duration_ms: 0,
+            broken: Vec::new(),
+        }
+    }
+
+    /// What the run report says of it.
+    pub fn outcome(&self) -> TableOutcome {
+        let is_quarantine = self.schema == "quarantine";
+        let row_count = match &self.change {
+            Change::Keep(_) => 0,
+            Change::Restore(state, _) | Change::Rewrite { state, .. } => state.rows,
+            Change::Overwrite(_, staged, kept) => staged.row_count + staging::row_count(kept),
+            Change::Append(_, staged) => staged.row_count,
+        };
+        TableOutcome {
+            name: if is_quarantine { format!("quarantine.{}", self.table) } else { self.table.clone() },
+            action: self.change.action().to_owned(),
+            row_count,
+            quarantined_count: self.quarantined_count,
+            warning_count: self.warning_count,
+        }
+    }
 }
 
 /// An expectation that rows broke without making the stage fail.
@@ -77,6 +112,21 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// What the logs and the run report call it.
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::Keep(_) => "unchanged",
+            Self::Overwrite(_, _, kept) if kept.is_empty() => "rebuilt",
+            Self::Overwrite(..) => "renewed",
+            Self::Append(_, staged) if staged.row_count > 0 => "appended",
+            Self::Append(..) => "unchanged",
+            Self::Restore(..) => "restored",
+            Self::Rewrite { action, .. } => action,
+        }
+    }
+}
+
 /// What is true of a release as a whole.
 pub struct Terms {
     /// The number to claim.
@@ -91,6 +141,21 @@ pub struct Terms {
     pub carried: BTreeSet<String>,
     /// What is particular about it.
     pub note: Option<String>,
+}
+
+impl Terms {
+    /// Those of a release whose tables are published again under a new number.
+    pub fn again(release: &Release, number: i64, note: String) -> Self {
+        let carried = release.tables.iter().filter(|(_, state)| state.is_carried);
+        Self {
+            number,
+            as_of: release.as_of,
+            fingerprint: release.fingerprint.clone(),
+            inputs: release.inputs.clone(),
+            carried: carried.map(|(name, _)| name.clone()).collect(),
+            note: Some(note),
+        }
+    }
 }
 
 /// Files for people that belong to a release: paths under `<lake>/Files/` and their content.
@@ -194,21 +259,21 @@ async fn commit(
     metadata: &HashMap<String, serde_json::Value>,
 ) -> Result<(&'static str, Option<Staged>, TableState)> {
     let (schema, staged, write) = match &pending.change {
-        Change::Keep(state) => return Ok(("unchanged", None, state.clone())),
+        Change::Keep(state) => return Ok((pending.change.action(), None, state.clone())),
         Change::Overwrite(schema, staged, _) => (schema, staged, Write::Overwrite),
         Change::Append(schema, staged) => (schema, staged, Write::Append),
         Change::Restore(state, actions) => {
             let base = pending.base.as_ref().context("there is no table to restore")?;
             let version = staging::commit(base, actions.clone(), Write::Overwrite, None, metadata.clone()).await?;
             let files = whole::files_after(base, actions)?;
-            return Ok(("restored", None, TableState { version, files, ..state.clone() }));
+            return Ok((pending.change.action(), None, TableState { version, files, ..state.clone() }));
         }
-        Change::Rewrite { state, actions, action } => {
+        Change::Rewrite { state, actions, .. } => {
             let base = pending.base.as_ref().context("there is no table to rewrite")?;
             let actions = verified::sealed(&base.log_store(), actions).await?;
             let version = merge::commit(base, actions.clone(), 0, metadata.clone()).await?;
             let files = whole::files_after(base, &actions)?;
-            return Ok((*action, None, TableState { version, files, ..state.clone() }));
+            return Ok((pending.change.action(), None, TableState { version, files, ..state.clone() }));
         }
     };
     let created;
@@ -224,8 +289,7 @@ async fn commit(
     let (action, version, files) = match write {
         Write::Overwrite => {
             let version = staging::overwrite(base, schema, &staged, kept, metadata.clone()).await?;
-            let action = if kept.is_empty() { "rebuilt" } else { "renewed" };
-            (action, version, files_of(kept.iter().chain(&staged.adds)))
+            (pending.change.action(), version, files_of(kept.iter().chain(&staged.adds)))
         }
         Write::Append => {
             let name = (pending.schema.as_str(), pending.table.as_str());
@@ -241,7 +305,7 @@ async fn commit(
     let state = TableState {
         version,
         fingerprint: pending.fingerprint.clone(),
-        rows: staged.row_count + Staged::of(kept.to_vec()).row_count,
+        rows: staged.row_count + staging::row_count(kept),
         is_carried: false,
         files,
         same_as: None,
@@ -252,11 +316,20 @@ async fn commit(
 /// Deletes what a run has written and will not publish. Files to append stay: a later run may go on with them.
 pub async fn discard_all(run: &Run, tables: &[Pending]) {
     for pending in tables {
-        upkeep::discard(&run.lake, pending).await;
-        if let Change::Overwrite(_, staged, _) = &pending.change
-            && let Ok(store) = run.lake.log_store(&pending.schema, &pending.table)
-        {
-            staging::discard(&store, &staged.adds).await;
+        let written: Vec<Add> = match &pending.change {
+            Change::Overwrite(_, staged, _) => staged.adds.clone(),
+            Change::Rewrite { actions, .. } => actions.iter().filter_map(added).cloned().collect(),
+            Change::Keep(_) | Change::Append(..) | Change::Restore(..) => continue,
+        };
+        if let Ok(store) = run.lake.log_store(&pending.schema, &pending.table) {
+            staging::discard(&store, &written).await;
         }
+    }
+}
+
+fn added(action: &Action) -> Option<&Add> {
+    match action {
+        Action::Add(add) => Some(add),
+        _ => None,
     }
 }

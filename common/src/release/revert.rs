@@ -4,22 +4,21 @@
 //! them again. From the claim of the number on it is a release like any other, so that a kill or another run at the same
 //! time does no more harm than it does to a run.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use deltalake::DeltaTable;
-use deltalake::kernel::{Action, MetadataExt};
 use tracing::{info, warn};
 
 use super::command::{history, readable};
-use super::diff::{files, split};
+use super::diff::split;
 use super::{Change, Files, Pending, Release, TableState, Terms};
 use crate::failure::one_line;
 use crate::model::Model;
-use crate::run::{Outcome, Run, TableOutcome};
+use crate::run::{Outcome, Run};
 use crate::session;
 use crate::stage::{Definition, FilesForPeople, Making};
+use crate::staging::{adds_of, replacement};
 
 /// Publishes release `number` of the stage again.
 ///
@@ -35,7 +34,7 @@ pub async fn revert(run: Arc<Run>, stage: Definition, models: Vec<Model>, number
         release: Some(newest.number),
         as_of: wanted.as_of.map(|date| date.to_string()),
         inputs: wanted.inputs.clone(),
-        tables: tables.iter().map(told).collect(),
+        tables: tables.iter().map(Pending::outcome).collect(),
         ..Outcome::default()
     };
     if run.settings.plan {
@@ -67,14 +66,7 @@ pub async fn revert(run: Arc<Run>, stage: Definition, models: Vec<Model>, number
         outcome.files.push(run.lake.display(&run.lake.file_url(path)?));
     }
     let next = history.next_number(stage.name).await?;
-    let terms = Terms {
-        number: next,
-        as_of: wanted.as_of,
-        fingerprint: wanted.fingerprint.clone(),
-        inputs: wanted.inputs.clone(),
-        carried: wanted.tables.iter().filter(|(_, state)| state.is_carried).map(|(name, _)| name.clone()).collect(),
-        note: Some(format!("release {number} again")),
-    };
+    let terms = Terms::again(wanted, next, format!("release {number} again"));
     super::publish(&run, terms, tables, files).await?;
     outcome.is_published = true;
     outcome.release = Some(next);
@@ -93,48 +85,18 @@ async fn restored(run: &Run, wanted: &Release) -> Result<(Vec<Pending>, Vec<Delt
         let gone = || format!("table {name} has gone");
         let then = run.lake.open(schema, table, Some(state.version)).await?.with_context(gone)?;
         let now = run.lake.open(schema, table, None).await?.with_context(gone)?;
-        let actions = actions(&now, &then).with_context(|| format!("finding what to restore of {name}"))?;
+        let columns = then.snapshot()?.snapshot().schema();
+        let actions = replacement(&now, columns.as_ref(), &adds_of(&then)?)
+            .with_context(|| format!("finding what to restore of {name}"))?;
         let version = now.version().unwrap_or(state.version);
         let change = match actions.is_empty() {
             true => Change::Keep(TableState { version, ..state.clone() }),
             false => Change::Restore(state.clone(), actions),
         };
-        tables.push(Pending {
-            schema: schema.to_owned(),
-            table: table.to_owned(),
-            base: Some(now),
-            change,
-            fingerprint: state.fingerprint.clone(),
-            quarantined_count: 0,
-            warning_count: 0,
-            duration_ms: 0,
-            broken: Vec::new(),
-        });
+        tables.push(Pending::new(schema, table, Some(now), change, &state.fingerprint));
         opened.push(then);
     }
     Ok((tables, opened))
-}
-
-/// What makes a table what it was: files it no longer names come back, files it did not name then go, and so do columns.
-fn actions(now: &DeltaTable, then: &DeltaTable) -> Result<Vec<Action>> {
-    let (now, then_files) = (now.snapshot()?.snapshot(), files(then)?);
-    let then_paths: HashSet<&str> = then_files.iter().map(|add| add.path.as_str()).collect();
-    let mut actions = Vec::new();
-    let columns = then.snapshot()?.snapshot().schema();
-    if now.schema() != columns {
-        let changed = now.metadata().clone().with_schema(columns.as_ref()).context("recording the old columns")?;
-        actions.push(Action::Metadata(changed));
-    }
-    let mut now_paths = HashSet::new();
-    for file in now.log_data().iter() {
-        let path = file.path().into_owned();
-        if !then_paths.contains(path.as_str()) {
-            actions.push(Action::Remove(file.remove_action(true)));
-        }
-        now_paths.insert(path);
-    }
-    actions.extend(then_files.iter().filter(|add| !now_paths.contains(&add.path)).cloned().map(Action::Add));
-    Ok(actions)
 }
 
 /// Whether the newest release is already what is wanted, and its tables' newest versions are too.
@@ -168,18 +130,4 @@ async fn made(
     let has = |model: &&Model| wanted.tables.contains_key(&format!("{}.{}", stage.name, model.table));
     let models: Vec<&Model> = models.iter().filter(has).collect();
     (files.make)(Making { context: &context, models: &models, as_of: wanted.as_of }).await
-}
-
-fn told(pending: &Pending) -> TableOutcome {
-    let (action, row_count) = match &pending.change {
-        Change::Restore(state, _) => ("restored", state.rows),
-        _ => ("unchanged", 0),
-    };
-    let is_quarantine = pending.schema == "quarantine";
-    TableOutcome {
-        name: if is_quarantine { format!("quarantine.{}", pending.table) } else { pending.table.clone() },
-        action: action.to_owned(),
-        row_count,
-        ..TableOutcome::default()
-    }
 }

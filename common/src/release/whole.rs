@@ -1,11 +1,10 @@
 //! Whether a table is still what a release published, and how one that is not is put right.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
 
 use anyhow::Result;
 use deltalake::DeltaTable;
-use deltalake::kernel::{Action, Add, MetadataExt};
+use deltalake::kernel::{Action, Add};
 use sha2::{Digest, Sha256};
 
 use super::TableState;
@@ -13,7 +12,8 @@ use crate::failure::{Exit, failure};
 use crate::lake::{Lake, remedy};
 use crate::log_damage;
 use crate::schema::TableSchema;
-use crate::staging::Staged;
+use crate::session::hex;
+use crate::staging::{Staged, adds_of, beyond, replacement};
 
 /// What tells a set of data files from any other: their names, which are never used twice, and their sizes.
 pub fn files_of<'a>(adds: impl IntoIterator<Item = &'a Add>) -> String {
@@ -24,19 +24,7 @@ pub fn files_of<'a>(adds: impl IntoIterator<Item = &'a Add>) -> String {
     for (name, size) in files {
         hash.update(format!("{name} {size}\n"));
     }
-    hash.finalize().iter().take(16).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// The data files of a table at the version it was opened at.
-///
-/// # Errors
-/// When the table was not read.
-#[allow(deprecated, reason = "the only way to all of what a log says of a file")]
-pub fn adds_of(delta: &DeltaTable) -> Result<Vec<Add>> {
-    Ok(delta.snapshot()?.snapshot().log_data().iter().map(|file| file.add_action()).collect())
+    hex(&hash.finalize())
 }
 
 /// What tells the files of a table apart once these actions are done.
@@ -97,26 +85,13 @@ pub(super) async fn appended(
     columns: &TableSchema,
     staged: &Staged,
 ) -> Result<(Vec<Action>, String)> {
-    let found = adds_of(base)?;
-    let before = match released {
-        Some(state) if state.is_of(base) => found.clone(),
+    let mut wanted = match released {
+        Some(state) if state.is_of(base) => adds_of(base)?,
         Some(state) => adds_of(&open(lake, name.0, name.1, state).await?)?,
         None => Vec::new(),
     };
-    let by_path =
-        |adds: &[Add]| -> BTreeMap<String, Add> { adds.iter().map(|add| (add.path.clone(), add.clone())).collect() };
-    let found = by_path(&found);
-    let mut wanted = by_path(&before);
-    wanted.extend(by_path(&staged.adds));
-    let mut actions = Vec::new();
-    let snapshot = base.snapshot()?.snapshot();
-    if snapshot.schema().as_ref() != &columns.delta {
-        actions.push(Action::Metadata(snapshot.metadata().clone().with_schema(&columns.delta)?));
-    }
-    for file in snapshot.log_data().iter().filter(|file| !wanted.contains_key(file.path().as_ref())) {
-        actions.push(Action::Remove(file.remove_action(true)));
-    }
-    let missing = wanted.iter().filter(|(path, _)| !found.contains_key(*path));
-    actions.extend(missing.map(|(_, add)| Action::Add(add.clone())));
-    Ok((actions, files_of(wanted.values())))
+    let news = beyond(&staged.adds, &wanted);
+    wanted.extend(news);
+    let actions = replacement(base, &columns.delta, &wanted)?;
+    Ok((actions, files_of(&wanted)))
 }

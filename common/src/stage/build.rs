@@ -25,7 +25,7 @@ use crate::release;
 use crate::run::Run;
 use crate::schema::TableSchema;
 use crate::session;
-use crate::staging::{self, RowGroup, Staged, Writer};
+use crate::staging::{self, RowGroup, Writer};
 
 /// A model's tables, written and not committed.
 pub struct Built {
@@ -60,7 +60,7 @@ impl Rows {
 
     /// Rows in all files.
     pub fn count(&self) -> i64 {
-        Staged::of(self.files()).row_count
+        staging::row_count(&self.kept) + staging::row_count(&self.written)
     }
 }
 
@@ -232,7 +232,7 @@ impl Place<'_> {
         if rule.otherwise != Otherwise::Quarantine || !self.accepted.each().any(|(_, text)| text == rule.text) {
             return Ok(Vec::new());
         }
-        let key = self.quoted_key();
+        let key = session::quoted_list(&self.model.key);
         let sql = format!(
             "select {key} from {}.\"{}\" where not coalesce(({}), false) order by {key}",
             self.stage, self.model.table, rule.text
@@ -240,14 +240,9 @@ impl Place<'_> {
         examples(self.context, &sql).await
     }
 
-    fn quoted_key(&self) -> String {
-        let quoted: Vec<String> = self.model.key.iter().map(|column| format!("\"{column}\"")).collect();
-        quoted.join(", ")
-    }
-
     /// The first keys of rows that broke a rule and were not let through.
     async fn examples(&self, rule: &Rule) -> Result<String> {
-        let key = self.quoted_key();
+        let key = session::quoted_list(&self.model.key);
         let rows = |table: String| format!("select {key} from {table} where not coalesce(({}), false)", rule.text);
         let good = rows(format!("{}.\"{}\"", self.stage, self.model.table));
         let bad = self.quarantine_table.map(|table| rows(format!("quarantine.\"{table}\"")));

@@ -1,13 +1,13 @@
 //! What only a whole table shows: its key, its references, and that no row got lost.
 
 use anyhow::Result;
-use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::arrow::datatypes::Int64Type;
+use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::prelude::SessionContext;
 
 use crate::failure::{Exit, failure};
 use crate::model::Model;
+use crate::session;
 
 /// How many offending keys a message names.
 pub const EXAMPLE_COUNT: usize = 3;
@@ -18,9 +18,9 @@ pub const EXAMPLE_COUNT: usize = 3;
 /// [`Exit::DataRefused`] naming the table, the rule and some offending keys.
 pub async fn check(context: &SessionContext, stage: &str, model: &Model, rows: i64, quarantined: i64) -> Result<()> {
     let table = format!("{stage}.{}", model.table);
-    let quoted: Vec<String> = model.key.iter().map(|column| format!("\"{column}\"")).collect();
-    let key = quoted.join(", ");
-    let nulls = quoted.iter().map(|column| format!("{column} is null")).collect::<Vec<_>>().join(" or ");
+    let key = session::quoted_list(&model.key);
+    let nulls =
+        model.key.iter().map(|column| format!("{} is null", session::quoted(column))).collect::<Vec<_>>().join(" or ");
     let broken = examples(context, &format!("select {key} from {table} where {nulls} limit {EXAMPLE_COUNT}")).await?;
     if !broken.is_empty() {
         return Err(refuse(&table, &format!("key ({}) is not null", model.key.join(", ")), &broken));
@@ -43,8 +43,7 @@ pub async fn check(context: &SessionContext, stage: &str, model: &Model, rows: i
         }
     }
     if let Some(input) = &model.conserves {
-        let counted = context.sql(&format!("select count(*) as n from {input}")).await?.collect().await?;
-        let came: i64 = counted.first().map_or(0, |batch| batch.column(0).as_primitive::<Int64Type>().value(0));
+        let came = session::number(context, &format!("select count(*) as n from {input}")).await?;
         if came != rows + quarantined {
             let rule = format!("rows of {input} = rows out + quarantined");
             return Err(refuse(

@@ -19,13 +19,12 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tracing::warn;
 
-use super::plan::hex;
 use super::{Definition, Pinned, WorkedOut, quarantine};
 use crate::failure::{Exit, Failure, failure};
 use crate::model::{Model, TableName};
 use crate::release::{self, History, TableState};
 use crate::run::Run;
-use crate::session;
+use crate::session::{self, hex};
 
 /// Tables of prepare that later stages may read past the stage before them although they come from the source: they
 /// say what the rest is worth. Those made of reference files are carried too, and a release says which these are.

@@ -15,6 +15,7 @@ use super::quarantine::{self, Replay};
 use crate::model::{Model, TableName};
 use crate::release::{History, Release, TableState};
 use crate::run::Run;
+use crate::session::hex;
 
 /// Each model's fingerprint: its text and everything it is a function of. For a model that is incremental, what stands
 /// before the point leaves out the inputs it is renewed from.
@@ -62,14 +63,6 @@ pub fn fingerprints(
         fingerprints.insert(model.table.clone(), fingerprint);
     }
     fingerprints
-}
-
-/// A short hash as text.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().take(16).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// What a run will do to each table, and why.

@@ -13,10 +13,9 @@ use super::plan::Step;
 use crate::failure::{Exit, failure};
 use crate::log;
 use crate::model::Model;
-use crate::release::{self, Change, Pending, TableState};
+use crate::release::{self, Pending, TableState};
 use crate::run::Run;
 use crate::session;
-use crate::staging::Staged;
 
 /// Where tables are as they were before a replay.
 const SCHEMA: &str = "before";
@@ -133,17 +132,8 @@ async fn contents(
     let frame = context.sql(&format!(r#"select * from {schema}."{table}""#)).await?;
     let columns: Vec<String> =
         frame.schema().fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect();
-    // A null is told from every text.
-    let values: String = frame
-        .schema()
-        .fields()
-        .iter()
-        .map(|field| format!(r#", coalesce(cast("{}" as string), chr(0))"#, field.name()))
-        .collect();
-    let sql = format!(
-        r#"select count(*) as counted, cast(sum(cast(xxhash64('row'{values}) as decimal(38, 0))) as string) as summed
-        from {schema}."{table}""#
-    );
+    let summed = session::sum_of_rows(frame.schema().fields().iter().map(|field| field.name().as_str()));
+    let sql = format!(r#"select count(*) as counted, cast({summed} as string) as summed from {schema}."{table}""#);
     Ok((columns, log::rows(&context.sql(&sql).await?.collect().await?)?))
 }
 
@@ -176,8 +166,7 @@ fn alert(stage: &str, table: &str, rate: f64, limit: f64) -> String {
 
 /// The share of a table's rows that was set aside, 0 to 1; `None` where none was.
 fn rate(pending: &Pending) -> Option<f64> {
-    let Change::Overwrite(_, staged, kept) = &pending.change else { return None };
-    let rows = staged.row_count + Staged::of(kept.clone()).row_count;
+    let rows = pending.outcome().row_count;
     let set_aside = pending.quarantined_count;
     (set_aside > 0).then(|| set_aside as f64 / (rows + set_aside) as f64)
 }

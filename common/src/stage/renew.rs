@@ -4,8 +4,7 @@
 //! What changed is read off the files: those that two versions of a table share hold the same rows, so only the others
 //! are compared, part by part.
 
-use std::collections::{BTreeSet, HashSet};
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -18,7 +17,6 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
 use deltalake::kernel::Add;
-use futures::StreamExt;
 use url::Url;
 
 use super::build::Rows;
@@ -26,7 +24,6 @@ use super::parts::{self, Read};
 use crate::failure::{Exit, failure};
 use crate::lake::Lake;
 use crate::model::{Incremental, Model, TableName};
-use crate::release;
 use crate::schema::TableSchema;
 use crate::session;
 use crate::staging::{self, RowGroup, Writer};
@@ -65,18 +62,12 @@ impl DataFiles {
         Ok(Self {
             url: lake.table_url(&name.schema, &name.table)?,
             schema: snapshot.arrow_schema(),
-            adds: release::adds_of(delta)?,
+            adds: staging::adds_of(delta)?,
         })
     }
 
     fn register(&self, context: &SessionContext, table: &str, adds: &[Add]) -> Result<()> {
         session::register(context, SCHEMA, table, staging::provider(&self.url, &self.schema, adds)?)
-    }
-
-    /// The files that are here and not there.
-    fn beyond(&self, other: &Self) -> Vec<Add> {
-        let there: HashSet<&str> = other.adds.iter().map(|add| add.path.as_str()).collect();
-        self.adds.iter().filter(|add| !there.contains(add.path.as_str())).cloned().collect()
     }
 }
 
@@ -103,9 +94,6 @@ pub fn check(model: &Model, incremental: &Incremental, plan: &LogicalPlan) -> Re
 }
 
 /// The parts of an input that are other than they were, in the columns that are read of it.
-///
-/// # Errors
-/// When a file of either version cannot be read.
 async fn changed(
     context: &SessionContext,
     column: &str,
@@ -113,7 +101,8 @@ async fn changed(
     before: &DataFiles,
     now: &DataFiles,
 ) -> Result<Vec<RecordBatch>> {
-    let (removed, added) = (before.beyond(now), now.beyond(before));
+    let removed = staging::beyond(&before.adds, &now.adds);
+    let added = staging::beyond(&now.adds, &before.adds);
     for (table, files, adds) in [("removed", before, &removed), ("added", now, &added)] {
         let all = context.read_table(staging::provider(&files.url, &files.schema, adds)?)?;
         let seen = read.condition.iter().try_fold(all, |rows, condition| rows.filter(condition.clone()))?;
@@ -136,21 +125,13 @@ async fn changed(
     Ok(context.sql(&sql).await?.collect().await?)
 }
 
-/// How many rows a part has and the sum of their hashes, whatever their order.
+/// How many rows a part has and the sum of their hashes.
 fn sums(column: &str, read: &BTreeSet<String>) -> String {
-    // A null is told from every text, and no column runs into the next.
-    let values = read.iter().fold(String::new(), |mut text, name| {
-        let _ = write!(text, r#", coalesce(cast("{name}" as string), chr(0))"#);
-        text
-    });
-    let hash = format!("xxhash64('row'{values})");
-    format!(r#"select "{column}" as part, count(*) as counted, sum(cast({hash} as decimal(38, 0))) as summed"#)
+    let summed = session::sum_of_rows(read.iter().map(String::as_str));
+    format!(r#"select "{column}" as part, count(*) as counted, {summed} as summed"#)
 }
 
 /// Makes parts readable as `part.changed` and counts them; `None` where a row belongs to no part.
-///
-/// # Errors
-/// When the engine refuses.
 async fn remember(context: &SessionContext, parts: Vec<RecordBatch>) -> Result<Option<i64>> {
     let Some(first) = parts.first() else { return Ok(Some(0)) };
     let together = MemTable::try_new(first.schema(), vec![parts])?;
@@ -164,12 +145,9 @@ async fn remember(context: &SessionContext, parts: Vec<RecordBatch>) -> Result<O
 }
 
 /// Whether so many changed parts of a table are few enough to keep the others.
-///
-/// # Errors
-/// When the table cannot be read.
 async fn is_worth_it(context: &SessionContext, column: &str, files: &DataFiles, count: i64) -> Result<bool> {
     files.register(context, "whole", &files.adds)?;
-    let all = number(context, &format!(r#"select count(distinct "{column}") from part.whole"#)).await?;
+    let all = session::number(context, &format!(r#"select count(distinct "{column}") from part.whole"#)).await?;
     Ok(count as f64 <= all as f64 * MOST_CHANGED)
 }
 
@@ -295,9 +273,6 @@ impl Narrowed {
 }
 
 /// Tells the files that stay from those with rows of what changed.
-///
-/// # Errors
-/// When a file cannot be read.
 async fn sort(context: &SessionContext, column: &str, files: &DataFiles) -> Result<Sorted> {
     let mut sorted = Sorted { kept: Vec::new(), touched: Vec::new() };
     let are_many = files.adds.iter().filter(|add| is_small(add)).count() > MOST_SMALL_FILES;
@@ -306,7 +281,7 @@ async fn sort(context: &SessionContext, column: &str, files: &DataFiles) -> Resu
         let some = format!(
             r#"select count(*) from (select 1 as one from part.file where "{column}" in (select changed from {CHANGED}) limit 1) as some"#
         );
-        let is_touched = (are_many && is_small(add)) || number(context, &some).await? > 0;
+        let is_touched = (are_many && is_small(add)) || session::number(context, &some).await? > 0;
         if is_touched { &mut sorted.touched } else { &mut sorted.kept }.push(add.clone());
     }
     Ok(sorted)
@@ -330,11 +305,9 @@ async fn write_again(
     let mut written = Vec::new();
     for some in large.chunks(1).chain([small.as_slice()]).filter(|some| !some.is_empty()) {
         files.register(context, "touched", some)?;
-        let mut rows = context.sql(&sql).await?.execute_stream().await?;
+        let rows = context.sql(&sql).await?.execute_stream().await?;
         let mut writer = Writer::new(&lake.log_store(&name.schema, &name.table)?, &schema, RowGroup::Typed);
-        while let Some(batch) = rows.next().await {
-            writer.write(&batch?).await?;
-        }
+        writer.write_all(rows).await?;
         written.extend(writer.close().await?);
     }
     Ok(written)
@@ -345,9 +318,6 @@ fn is_small(file: &Add) -> bool {
 }
 
 /// How many rows of some files do not meet each of some conditions.
-///
-/// # Errors
-/// When they cannot be read.
 async fn count_broken(
     context: &SessionContext,
     files: &DataFiles,
@@ -366,12 +336,6 @@ async fn count_broken(
     let batches = context.sql(&format!("select {} from part.kept", sums.join(", "))).await?.collect().await?;
     let batch = batches.first().context("a count came back without a row")?;
     Ok(batch.columns().iter().map(|column| column.as_primitive::<Int64Type>().value(0)).collect())
-}
-
-async fn number(context: &SessionContext, sql: &str) -> Result<i64> {
-    let batches = context.sql(sql).await?.collect().await?;
-    let batch = batches.first().context("a count came back without a row")?;
-    Ok(batch.column(0).as_primitive::<Int64Type>().value(0))
 }
 
 #[cfg(test)]

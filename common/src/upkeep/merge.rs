@@ -13,7 +13,6 @@ use deltalake::kernel::{Action, LogicalFileView};
 use deltalake::protocol::checkpoints::create_checkpoint;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, Path};
-use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -67,11 +66,7 @@ pub async fn copy(lake: &Lake, delta: &DeltaTable, files: &[LogicalFileView], ro
         let reading = || format!("reading {}", lake.display(&url));
         let options = ParquetReadOptions::default().schema(columns.arrow.as_ref());
         let copied = async {
-            let mut rows = context.read_parquet(url.as_str(), options).await?.execute_stream().await?;
-            while let Some(batch) = rows.next().await {
-                writer.write(&batch?).await?;
-            }
-            anyhow::Ok(())
+            writer.write_all(context.read_parquet(url.as_str(), options).await?.execute_stream().await?).await
         };
         if let Err(error) = copied.await {
             writer.abort().await;

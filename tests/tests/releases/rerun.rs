@@ -3,30 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use spectra_common::model;
 
 use super::{contents, published};
-use crate::support::{Lab, STAGES, repository};
-
-/// Tables of analyse that read the logs, which have grown since, and those made of them.
-fn made_of_logs() -> BTreeSet<String> {
-    let models = std::fs::read_dir(repository("analyse/models")).unwrap().map(|entry| {
-        let path = entry.unwrap().path();
-        let text = std::fs::read_to_string(&path).unwrap();
-        model::parse(path.file_stem().unwrap().to_str().unwrap(), &path.display().to_string(), &text).unwrap()
-    });
-    let models = model::in_order("analyse", models.collect()).unwrap();
-    let mut made = BTreeSet::new();
-    for model in models {
-        let is_of_log = |name: &model::TableName| {
-            name.schema == "log" || (name.schema == "analyse" && made.contains(&format!("analyse.{}", name.table)))
-        };
-        if model.inputs.iter().any(is_of_log) {
-            made.insert(format!("analyse.{}", model.table));
-        }
-    }
-    made
-}
+use crate::support::{Lab, STAGES, made_of_logs};
 
 /// What differs between two rows.
 fn differing(then: &str, now: &str) -> Vec<String> {
