@@ -55,7 +55,7 @@ pub fn generate(shape: Shape) -> World {
     for project in &plans {
         builder.add_project(project);
     }
-    builder.add_releases(&plans);
+    builder.add_releases(&plans, shape.profile);
     for (at, cycles) in builder.releases_with_plans(&plans) {
         builder.add_cycles(at, &cycles, cycles.len() >= 12);
     }
@@ -160,21 +160,22 @@ impl Builder {
         }
     }
 
-    fn add_releases(&mut self, plans: &[ProjectPlan]) {
+    fn add_releases(&mut self, plans: &[ProjectPlan], profile: Profile) {
+        let (open_ended, ending) = profile.running_percent();
         for (at, plan) in plans.iter().enumerate() {
             let project_start = self.world.projects[at].start;
             if plan.has_pseudo {
                 self.add_release(at, true, project_start, None, 0);
             }
             for position in 0..plan.releases.len() {
-                // three in ten releases still run when the clock starts, and the largest always does
+                // the largest always runs when the clock starts
                 let is_largest = plan.is_largest && (position == 2 || plan.releases.len() < 3);
                 let epoch = self.world.epoch;
                 let start = (project_start + 40 * position as Day).min(epoch - 150);
                 let end = match self.noise.below(100) {
                     _ if is_largest => Some(epoch + 120),
-                    0..24 => None,
-                    24..46 => Some(epoch + self.noise.between(35, 300) as Day),
+                    drawn if drawn < open_ended => None,
+                    drawn if drawn < open_ended + ending => Some(epoch + self.noise.between(35, 300) as Day),
                     _ => Some((start + self.noise.between(60, 200) as Day).min(epoch - 10)),
                 };
                 self.add_release(at, false, start, end, position as i64 + 1);

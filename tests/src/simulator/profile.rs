@@ -40,6 +40,15 @@ impl Profile {
         }
     }
 
+    /// How many releases in a hundred still run when the clock starts: those without an end, and those with one to come. The
+    /// longer the history, the smaller the share of it that people still work in.
+    pub fn running_percent(self) -> (u64, u64) {
+        match self {
+            Self::Small | Self::ProdShape => (24, 22),
+            Self::Big => (4, 4),
+        }
+    }
+
     /// How many executions a world of this profile has unless told otherwise.
     pub fn default_executions(self) -> u64 {
         match self {

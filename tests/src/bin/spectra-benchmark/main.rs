@@ -1,5 +1,5 @@
 //! Runs the six binaries on a simulated world of any size and prints seconds, rows per second, peak memory and bytes
-//! written per stage: first on a new lake, then again without a change, then a day later.
+//! written per stage: first on a new lake, then again without a change, then some nights later.
 //!
 //! `--source` measures the walk alone: how much of an allowed rate it uses, what it costs beyond reading the same
 //! pages, its memory for growing worlds, and what a day with few changes costs.
@@ -14,6 +14,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use jiff::Span;
+use jiff::civil::Date;
 use serde_json::Value;
 use spectra_tests::simulator::{Profile, Running, SimulatorConfig};
 
@@ -30,6 +32,14 @@ struct Arguments {
     /// Measure the walk alone, with worlds of 100 000 executions and up to --executions
     #[arg(long)]
     source: bool,
+
+    /// Nights to run after the run without a change
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    nights: i64,
+
+    /// Days that pass before each of these nights: the more, the more has changed
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    days: i64,
 
     /// Memory each stage may use
     #[arg(long, value_name = "SIZE", default_value = "2GiB")]
@@ -58,16 +68,23 @@ fn main() -> Result<()> {
         SimulatorConfig { profile: Profile::Big, executions: Some(arguments.executions), ..SimulatorConfig::default() };
     let simulator = runtime.block_on(Running::start(config))?;
     empty(&arguments.folder)?;
-    let runs = [("full run", "2026-01-05"), ("run without change", "2026-01-05"), ("run a day later", "2026-01-06")];
-    for (title, as_of) in runs {
-        if as_of != runs[0].1 {
-            simulator.simulator.advance_days(1)?;
+    let first_day: Date = "2026-01-05".parse().context("reading the day the clock starts")?;
+    for night in -1..=arguments.nights {
+        let days = night.max(0) * arguments.days;
+        let title = match night {
+            -1 => "full run".to_owned(),
+            0 => "run without change".to_owned(),
+            _ => format!("run {days} days later"),
+        };
+        if night > 0 {
+            simulator.simulator.advance_days(arguments.days)?;
         }
+        let as_of = first_day.checked_add(Span::new().days(days))?.to_string();
         let mut all = Vec::new();
         for stage in STAGES {
-            all.push(measure(stage, &arguments, &simulator.url(), &["--as-of", as_of])?);
+            all.push(measure(stage, &arguments, &simulator.url(), &["--as-of", &as_of])?);
         }
-        print(title, arguments.executions, &all);
+        print(&title, arguments.executions, &all);
     }
     Ok(())
 }
