@@ -7,6 +7,7 @@
 -- commentText: what the tester typed, trimmed.
 -- durationMs, estimatedMs: time it took and was to take, in milliseconds.
 -- key: executionId
+-- incremental: cyclePhaseId of prepare.factExecution
 -- expect: duplicateNumber = 1, else quarantine
 -- expect: isCyclePhaseKnown, else quarantine
 -- expect: statusCategory is not null, else quarantine

@@ -6,7 +6,7 @@
 //! -- expect: cycleName is not null, else quarantine
 //! -- reference: releaseKey in transform.dimRelease.releaseKey
 //! -- conserves: prepare.dimCycle
-//! -- incremental: sliceKey of prepare.slice, source.dimCycle
+//! -- incremental: cycleId of prepare.cycle, clean.cycleDay.ownerId
 //! select …
 //! ```
 
@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use datafusion::common::TableReference;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::PhysicalExpr;
@@ -40,6 +41,11 @@ impl TableName {
         let (schema, table) = text.trim().split_once('.')?;
         let plain = |part: &str| !part.is_empty() && part.chars().all(|each| each.is_ascii_alphanumeric());
         (plain(schema) && plain(table)).then(|| Self { schema: schema.to_owned(), table: table.to_owned() })
+    }
+
+    /// As the engine knows it.
+    pub fn reference(&self) -> TableReference {
+        TableReference::partial(self.schema.as_str(), self.table.as_str())
     }
 }
 
@@ -85,10 +91,27 @@ pub struct Reference {
 /// Which part of a model's rows is made of which part of its inputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incremental {
-    /// Column, of the model and of these inputs, whose values tell the parts apart.
+    /// Column of the model whose values tell the parts apart.
     pub column: String,
-    /// The inputs of which a part of the model needs the same part only.
-    pub inputs: BTreeSet<TableName>,
+    /// The inputs of which a part of the model needs the same part only, each with its column that tells the parts apart.
+    pub inputs: BTreeMap<TableName, String>,
+}
+
+impl Incremental {
+    /// Reads `column of schema.table, schema.table.column`: an input calls it as the model does unless it says otherwise.
+    fn parse(rule: &str) -> Option<Self> {
+        let (column, tables) = rule.split_once(" of ")?;
+        let column = column.trim().to_owned();
+        let input = |text: &str| match text.matches('.').count() {
+            1 => Some((TableName::parse(text)?, column.clone())),
+            _ => {
+                let (table, own) = text.trim().rsplit_once('.')?;
+                Some((TableName::parse(table)?, own.to_owned())).filter(|_| !own.is_empty())
+            }
+        };
+        let inputs = tables.split(',').map(input).collect::<Option<_>>()?;
+        (!column.is_empty()).then_some(Self { column, inputs })
+    }
 }
 
 /// A parsed model.
@@ -165,7 +188,7 @@ fn refuse(file: &str, line: usize, message: impl std::fmt::Display) -> anyhow::E
         format!("{file}:{line}: {message}"),
         "a header says in words what a row is, then `-- key: …`, then any of `-- expect: …, else warn|quarantine|fail`, \
          `-- reference: column in schema.table.column`, `-- conserves: schema.table`, \
-         `-- incremental: column of schema.table, …`",
+         `-- incremental: column of schema.table, schema.table.column, …`",
     )
 }
 
@@ -196,7 +219,7 @@ pub fn parse(table: &str, file: &str, text: &str) -> Result<Model> {
         return Err(refuse(file, 1, "the header names no key"));
     }
     model.inputs = inputs(file, text)?;
-    let declared = model.incremental.iter().flat_map(|incremental| &incremental.inputs);
+    let declared = model.incremental.iter().flat_map(|incremental| incremental.inputs.keys());
     if let Some(stranger) = declared.into_iter().find(|name| !model.inputs.contains(*name)) {
         return Err(refuse(
             file,
@@ -245,6 +268,9 @@ impl Model {
                         "the expectation does not end in `, else warn`, `quarantine` or `fail`",
                     ));
                 };
+                if condition.trim().is_empty() {
+                    return Err(refuse(&file, line, "the expectation has no condition"));
+                }
                 let otherwise = match otherwise.trim() {
                     "warn" => Otherwise::Warn,
                     "quarantine" => Otherwise::Quarantine,
@@ -257,6 +283,9 @@ impl Model {
                 let parsed = rule.split_once(" in ").and_then(|(column, target)| {
                     let (table, target) = target.trim().rsplit_once('.')?;
                     let table = TableName::parse(table)?;
+                    if column.trim().is_empty() || target.is_empty() {
+                        return None;
+                    }
                     Some(Reference { column: column.trim().to_owned(), table, target: target.to_owned() })
                 });
                 self.references.push(
@@ -272,11 +301,7 @@ impl Model {
                 }
             }
             Some(("incremental", rule)) => {
-                let parsed = rule.split_once(" of ").and_then(|(column, tables)| {
-                    let inputs = tables.split(',').map(TableName::parse).collect::<Option<_>>()?;
-                    Some(Incremental { column: column.trim().to_owned(), inputs })
-                });
-                let parsed = parsed
+                let parsed = Incremental::parse(rule)
                     .ok_or_else(|| refuse(&file, line, "what is incremental reads `column of schema.table, …`"))?;
                 if self.incremental.replace(parsed).is_some() {
                     return Err(refuse(&file, line, "a second way to be incremental"));
@@ -328,7 +353,8 @@ fn inputs(file: &str, text: &str) -> Result<BTreeSet<TableName>> {
         [statement @ Statement::Statement(query)] if is_query(query) => statement,
         _ => return Err(refuse(file, 1, "the file must hold exactly one query")),
     };
-    let (tables, _) = resolve_table_references(statement, false)?;
+    let (tables, _) = resolve_table_references(statement, false)
+        .map_err(|error| refuse(file, 1, format!("the query names no table so: {}", error.strip_backtrace())))?;
     let mut inputs = BTreeSet::new();
     for table in tables {
         let Some(schema) = table.schema() else {
@@ -440,6 +466,11 @@ mod tests {
             message("-- words\n-- key: a\n-- expect: a > 0\nselect 1 as a").contains("dimCycle.sql:3: the expectation")
         );
         assert!(message("-- words\n-- key: a\n-- expect: a, else shrug\nselect 1 as a").contains("`shrug` is none of"));
+        for empty in ["expect: , else warn", "reference:  in a.b.c", "reference: a in a.b.", "incremental:  of a.b"] {
+            let told = message(&format!("-- words\n-- key: a\n-- {empty}\nselect a from a.b"));
+            assert!(told.contains("dimCycle.sql:3: "), "{told}");
+        }
+        assert!(message("-- words\n-- key: a\nselect a from w.x.y.z").contains("dimCycle.sql:1: the query names"));
         assert_eq!(parse("a", "a", "-- note: words\n-- key: a\nselect 1 as a").unwrap().purpose, "note: words");
         assert!(message("-- words\n-- key: a\n-- keys: b\nselect 1 as a").contains("`keys:` is no directive"));
         assert!(message("-- words\n-- key: a\n-- key: b\nselect 1 as a").contains("a second key"));

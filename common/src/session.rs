@@ -121,10 +121,8 @@ pub async fn number(context: &SessionContext, sql: &str) -> Result<i64> {
 
 /// SQL that sums hashes of rows in these columns, equal for the same rows in any order.
 pub fn sum_of_rows<'a>(columns: impl IntoIterator<Item = &'a str>) -> String {
-    // A null is told from every text, and no column runs into the next.
-    let values: String =
-        columns.into_iter().map(|name| format!(r#", coalesce(cast("{name}" as string), chr(0))"#)).collect();
-    format!("sum(cast(xxhash64('row'{values}) as decimal(38, 0)))")
+    let columns: String = columns.into_iter().map(|name| format!(", {}", quoted(name))).collect();
+    format!("sum(cast(row_hash('row'{columns}) as decimal(38, 0)))")
 }
 
 /// A name as it must stand in a query.

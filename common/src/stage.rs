@@ -3,8 +3,10 @@
 
 mod acceptances;
 mod build;
+mod changed;
 mod check;
 mod inputs;
+mod look;
 mod parts;
 mod plan;
 mod quarantine;
@@ -21,7 +23,6 @@ use std::time::Instant;
 
 use anyhow::Result;
 use datafusion::prelude::SessionContext;
-use deltalake::DeltaTable;
 use futures::future::BoxFuture;
 use include_dir::Dir;
 use jiff::civil::Date;
@@ -35,8 +36,8 @@ use crate::session;
 use crate::settings::SharedArgs;
 use crate::staging::Staged;
 use inputs::Inputs;
+use look::{Looking, Verdict};
 use plan::{Plan, Step};
-use renew::{DataFiles, Renewal, Verdict};
 
 /// Everything that makes a stage of models.
 #[derive(Clone)]
@@ -217,6 +218,7 @@ async fn build_each(
     let bar = run.progress.bar(stage.name, Some(plan.steps.len() as u64));
     // Tables that came out otherwise than before although all they are a function of is as it was.
     let mut otherwise: BTreeSet<TableName> = BTreeSet::new();
+    let mut looking = Looking::new(run, stage, context, inputs);
     for step in &plan.steps {
         let name = TableName { schema: stage.name.to_owned(), table: step.model.table.clone() };
         bar.set_message(name.table.clone());
@@ -229,7 +231,7 @@ async fn build_each(
         }
         inputs.register(run, context, &step.model.needs()).await?;
         let verdict = match is_as_told {
-            true => look(run, stage, context, inputs, step, pending).await?,
+            true => looking.look(step, pending).await?,
             false => Verdict::Whole("what it is made of came out otherwise"),
         };
         let renewal = match verdict {
@@ -244,7 +246,7 @@ async fn build_each(
                 Some(renewal)
             }
             Verdict::Whole(why) => {
-                if step.made_of.is_some() {
+                if step.made_of.is_some() && step.model.incremental.is_some() {
                     info!(table = name.table, "building {name} whole: {why}");
                 }
                 None
@@ -295,13 +297,14 @@ async fn build_each(
         if step.is_replayed {
             quarantine::tell(run, context, stage.name, step).await?;
         }
-        if step.is_unchanged {
-            if quarantine::is_same(run, context, stage.name, step).await? {
-                release::discard_all(run, &pending.split_off(own)).await;
-                keep_step(stage, context, step, pending).await?;
-            } else {
-                otherwise.insert(name);
-            }
+        // What came out as it was is kept as it was, and so is whatever is made of it alone.
+        let is_as_it_was = (step.is_unchanged || step.made_of.is_some())
+            && look::is_as_it_was(run, context, stage.name, step, (rows, set_aside)).await?;
+        if is_as_it_was {
+            release::discard_all(run, &pending.split_off(own)).await;
+            keep_step(stage, context, step, pending).await?;
+        } else if step.is_unchanged {
+            otherwise.insert(name);
         }
         bar.inc(1);
     }
@@ -336,69 +339,4 @@ async fn keep_step(
         pending.push(keep("quarantine", &table, state));
     }
     Ok(())
-}
-
-/// Finds out whether a table has to be built whole.
-async fn look(
-    run: &Run,
-    stage: &Definition,
-    context: &SessionContext,
-    inputs: &Inputs,
-    step: &Step,
-    pending: &[Pending],
-) -> Result<Verdict> {
-    let Some(incremental) = &step.model.incremental else { return Ok(Verdict::Whole("it is not incremental")) };
-    let plan = context.sql(&step.model.sql).await?.into_optimized_plan()?;
-    renew::check(&step.model, incremental, &plan)?;
-    let (Some(made_of), Some(base)) = (&step.made_of, &step.base) else {
-        return Ok(Verdict::Whole("there is nothing to renew"));
-    };
-    let mut changes = Vec::new();
-    for (name, state) in made_of {
-        let Ok(then) = release::open(&run.lake, &name.schema, &name.table, state).await else {
-            return Ok(Verdict::Whole("what it was made of cannot be read any more"));
-        };
-        let Some(now) = files_now(run, stage, inputs, pending, name).await? else {
-            return Ok(Verdict::Whole("what it is made of is not known by its files"));
-        };
-        let read = parts::read_of(&plan, name)?.unwrap_or_default();
-        changes.push((read, DataFiles::of(&run.lake, name, &then)?, now));
-    }
-    let own = |schema: &str, table: &str, delta: &DeltaTable| {
-        let name = TableName { schema: schema.to_owned(), table: table.to_owned() };
-        DataFiles::of(&run.lake, &name, delta).map(|files| (name, files))
-    };
-    let table = own(stage.name, &step.model.table, base)?;
-    let quarantine = match (step.quarantine_table(stage.name), &step.quarantine_base) {
-        (Some(name), Some(delta)) => Some(own("quarantine", &name, delta)?),
-        _ => None,
-    };
-    Renewal::look(context, incremental, changes, table, quarantine).await
-}
-
-/// The files of an input as this run sees it.
-async fn files_now(
-    run: &Run,
-    stage: &Definition,
-    inputs: &Inputs,
-    pending: &[Pending],
-    name: &TableName,
-) -> Result<Option<DataFiles>> {
-    let state = match name.schema == stage.name {
-        false => inputs.state(name),
-        true => match pending.iter().find(|each| each.schema == name.schema && each.table == name.table) {
-            Some(Pending { change: Change::Keep(state), .. }) => Some(state),
-            Some(Pending { change: Change::Overwrite(schema, staged, kept), .. }) => {
-                return Ok(Some(DataFiles {
-                    url: run.lake.table_url(&name.schema, &name.table)?,
-                    schema: schema.arrow.clone(),
-                    adds: kept.iter().chain(&staged.adds).cloned().collect(),
-                }));
-            }
-            _ => None,
-        },
-    };
-    let Some(state) = state else { return Ok(None) };
-    let delta = release::open(&run.lake, &name.schema, &name.table, state).await?;
-    Ok(Some(DataFiles::of(&run.lake, name, &delta)?))
 }

@@ -16,6 +16,7 @@
 -- isAutomated: marked as run by a script.
 -- hasUnreadableInstant: one of the instants is beyond any calendar and left empty.
 -- key: testcaseId
+-- incremental: testcaseId of prepare.testcasePlacement, prepare.factExecution
 -- expect: not hasUnreadableInstant, else warn
 with
 placement as (
@@ -103,7 +104,7 @@ ranked as (
 ),
 
 newest as (
-  select ranked.recordKey, owner.projectId
+  select ranked.recordKey, owner.testcaseId, owner.projectId
   from owner
   join ranked on owner.testcaseId = ranked.testcaseId
   where ranked.recency = 1
@@ -128,7 +129,7 @@ chosen as (
         seen.hasUnreadableInstant
     ) as choice
   from newest
-  join seen on newest.recordKey = seen.recordKey
+  join seen on newest.recordKey = seen.recordKey and newest.testcaseId = seen.testcaseId
 ),
 
 final as (

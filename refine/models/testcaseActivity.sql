@@ -13,6 +13,7 @@
 -- firstExecutionDate, lastExecutionDate: local day of the first and of the latest run.
 -- lastExecutionDateTime: instant of the latest run.
 -- key: testcaseKey
+-- incremental: testcaseKey of transform.factExecution
 -- expect: executedCount = passCount + failCount + blockCount, else fail
 -- expect: executedCount + pendingCount <= totalExecutions, else fail
 -- expect: recentPassRate between 0 and 1 or recentPassRate is null, else fail

@@ -5,6 +5,7 @@
 -- executionCount: its executions in the cycle now. removedCount: those that were removed and have not come back.
 -- isActive: it stands in the cycle now.
 -- key: testcaseKey, cycleKey
+-- incremental: cycleKey of transform.factExecution, transform.factExecutionRemoval
 -- expect: isActive = (executionCount > 0), else fail
 -- expect: isActive or removedDate is not null, else fail
 -- expect: executionCount + removedCount > 0, else fail

@@ -4,6 +4,7 @@
 -- the execution, or its first where that is earlier; of an execution that has not taken place the current one.
 -- commentLength: characters the tester typed.
 -- key: executionKey
+-- incremental: cyclePhaseId of clean.factExecution
 -- reference: projectKey in transform.dimProject.projectKey
 -- reference: releaseKey in transform.dimRelease.releaseKey
 -- reference: cycleKey in transform.dimCycle.cycleKey

@@ -13,6 +13,8 @@
 -- isDeleted: from then on it was no longer listed; it stands here as it was last seen.
 -- isContiguous: it begins on the instant on which the version before it ends.
 -- key: kind, entityId, effectiveFrom
+-- incremental: entityId of clean.dimProjectHistory.projectId, clean.dimReleaseHistory.releaseId,
+--     clean.dimCycleHistory.cycleId, clean.dimTestcaseHistory.testcaseId, clean.dimRequirementHistory.requirementId
 -- expect: effectiveFrom < effectiveTo, else fail
 -- expect: isCurrent = (effectiveTo >= arrow_cast(cast('9999-12-31' as date), 'Timestamp(Microsecond, Some("UTC"))')), else fail
 -- expect: isContiguous, else fail

@@ -9,7 +9,7 @@ use datafusion::arrow::compute::{and, filter_record_batch, not, prep_null_mask_f
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::DFSchema;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr, execute_stream_partitioned};
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{DataFrame, SessionContext};
 use deltalake::kernel::Add;
 use deltalake::kernel::schema::cast::cast_record_batch;
 use futures::StreamExt;
@@ -115,15 +115,12 @@ impl Place<'_> {
     async fn build(&self, renewal: Option<&Renewal>, good: &mut Rows, bad: &mut Rows) -> Result<Built> {
         let Self { run, stage, context, model, .. } = self;
         let doing = || format!("building {stage}.{} ({})", model.table, model.file);
-        let narrowed = match renewal {
-            Some(renewal) => Some(renewal.narrow(context).await?),
-            None => None,
-        };
-        let frame = context.sql(&model.sql).await.with_context(doing)?;
-        let plan = frame.create_physical_plan().await.with_context(doing)?;
-        if let Some(narrowed) = narrowed {
-            narrowed.undo(context)?;
+        let mut frame = context.sql(&model.sql).await.with_context(doing)?;
+        if let Some(renewal) = renewal {
+            let narrowed = renewal.narrow(context, frame.into_optimized_plan()?).await.with_context(doing)?;
+            frame = DataFrame::new(context.state(), narrowed);
         }
+        let plan = frame.create_physical_plan().await.with_context(doing)?;
         let schema = TableSchema::of(&plan.schema()).map_err(|error| {
             failure(Exit::Configuration, format!("{}: {error}", model.file), "change the query's select list")
         })?;

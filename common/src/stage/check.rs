@@ -31,6 +31,15 @@ pub async fn check(context: &SessionContext, stage: &str, model: &Model, rows: i
     if !broken.is_empty() {
         return Err(refuse(&table, &format!("key ({}) is unique", model.key.join(", ")), &broken));
     }
+    between(context, stage, model, rows, quarantined).await
+}
+
+/// Checks what a table and others show together: the references, and that no row got lost.
+///
+/// # Errors
+/// As [`check`].
+pub async fn between(context: &SessionContext, stage: &str, model: &Model, rows: i64, quarantined: i64) -> Result<()> {
+    let table = format!("{stage}.{}", model.table);
     for reference in &model.references {
         let (column, target) = (&reference.column, &reference.target);
         let orphans = format!(

@@ -1,7 +1,6 @@
 //! What a run will do to each table, and why.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use anyhow::Result;
 use deltalake::DeltaTable;
@@ -17,8 +16,8 @@ use crate::release::{History, Release, TableState};
 use crate::run::Run;
 use crate::session::hex;
 
-/// Each model's fingerprint: its text and everything it is a function of. For a model that is incremental, what stands
-/// before the point leaves out the inputs it is renewed from.
+/// Each model's fingerprint: its text and everything it is a function of. What stands before the point leaves out the
+/// tables it reads, in which perhaps nothing changed that it depends on.
 pub fn fingerprints(
     inputs: &Inputs,
     models: &[Model],
@@ -26,7 +25,7 @@ pub fn fingerprints(
 ) -> BTreeMap<String, String> {
     let mut fingerprints: BTreeMap<String, String> = BTreeMap::new();
     for model in models {
-        let (mut recipe, mut renewed_from) = (Sha256::new(), Sha256::new());
+        let (mut recipe, mut made_of) = (Sha256::new(), Sha256::new());
         let add = |hash: &mut Sha256, part: &str| {
             hash.update(part.as_bytes());
             hash.update([0]);
@@ -34,15 +33,13 @@ pub fn fingerprints(
         add(&mut recipe, env!("CARGO_PKG_VERSION"));
         add(&mut recipe, &model.sql);
         for name in model.needs() {
-            let identity = match fingerprints.get(&name.table) {
-                Some(own) if name.schema == inputs.stage => own.clone(),
-                _ => inputs.identity(&name),
-            };
-            if model.incremental.iter().any(|incremental| incremental.inputs.contains(&name)) {
-                add(&mut renewed_from, &format!("{name}={identity}"));
+            let own = fingerprints.get(&name.table).filter(|_| name.schema == inputs.stage);
+            let identity = format!("{name}={}", own.cloned().unwrap_or_else(|| inputs.identity(&name)));
+            if own.is_some() || inputs.state(&name).is_some() {
+                add(&mut made_of, &identity);
                 add(&mut recipe, &inputs.narrowing(&name));
             } else {
-                add(&mut recipe, &format!("{name}={identity}"));
+                add(&mut recipe, &identity);
             }
         }
         if model.inputs.contains(&inputs::setting_table()) {
@@ -56,10 +53,7 @@ pub fn fingerprints(
         for (key, rule) in accepted.get(&model.table).iter().flat_map(|accepted| accepted.each()) {
             add(&mut recipe, &format!("accepted {key}: {rule}"));
         }
-        let mut fingerprint = hex(&recipe.finalize());
-        if model.incremental.is_some() {
-            let _ = write!(fingerprint, ".{}", hex(&renewed_from.finalize()));
-        }
+        let fingerprint = format!("{}.{}", hex(&recipe.finalize()), hex(&made_of.finalize()));
         fingerprints.insert(model.table.clone(), fingerprint);
     }
     fingerprints
@@ -93,7 +87,7 @@ pub struct Step {
     pub is_unchanged: bool,
     /// Whether it is built whatever changed, for the rows that were set aside of it.
     pub is_replayed: bool,
-    /// The inputs it was made of, where it may be renewed from what changed in them; `None` to build it whole.
+    /// The tables it was made of, where nothing else it depends on changed; `None` to build it whole.
     pub made_of: Option<BTreeMap<TableName, TableState>>,
     reason: &'static str,
 }
@@ -168,7 +162,11 @@ impl Plan {
                     let is_recipe_same = recipe(&before.fingerprint) == recipe(&own);
                     made_of =
                         last.filter(|_| is_recipe_same).and_then(|last| made_of_then(inputs, history, last, &model));
-                    if made_of.is_some() { "inputs changed: renewed where they did" } else { "changed" }
+                    match &made_of {
+                        Some(_) if model.incremental.is_some() => "inputs changed: renewed where they did",
+                        Some(_) => "inputs changed",
+                        None => "changed",
+                    }
                 }
                 Some(_) => "unchanged",
             };
@@ -218,27 +216,31 @@ impl Plan {
     }
 }
 
-/// What a fingerprint says but for the inputs a table is renewed from.
+/// What a fingerprint says but for the tables that are read.
 fn recipe(fingerprint: &str) -> &str {
     fingerprint.split_once('.').map_or(fingerprint, |(recipe, _)| recipe)
 }
 
-/// The inputs that a model is renewed from as they were when `last` was made; `None` where that is not known, or where
-/// more than the tables decides what is seen of them.
+/// The tables that a model needs as they were when `last` was made; `None` where that is not known, where more than the
+/// tables decides what is seen of them, or where it reads the logs, which change with every run.
 fn made_of_then(
     inputs: &Inputs,
     history: &History,
     last: &Release,
     model: &Model,
 ) -> Option<BTreeMap<TableName, TableState>> {
-    let incremental = model.incremental.as_ref()?;
-    let then = |name: &TableName| {
-        let release = match name.schema == last.stage {
+    let needs = model.needs();
+    if needs.iter().any(|name| name.schema == "log") {
+        return None;
+    }
+    let is_own = |name: &TableName| name.schema == last.stage;
+    let then = |name: TableName| {
+        let release = match is_own(&name) {
             true => last,
             false => history.find(&name.schema, *last.inputs.get(&name.schema)?)?,
         };
-        let state = release.tables.get(&name.to_string()).filter(|_| inputs.narrowing(name).is_empty())?;
-        Some((name.clone(), state.clone()))
+        let state = release.tables.get(&name.to_string()).filter(|_| inputs.narrowing(&name).is_empty())?;
+        Some((name, state.clone()))
     };
-    incremental.inputs.iter().map(then).collect()
+    needs.into_iter().filter(|name| is_own(name) || inputs.state(name).is_some()).map(then).collect()
 }

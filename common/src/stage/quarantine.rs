@@ -17,8 +17,8 @@ use crate::release::{self, Pending, TableState};
 use crate::run::Run;
 use crate::session;
 
-/// Where tables are as they were before a replay.
-const SCHEMA: &str = "before";
+/// Where tables are as they were before they were built again.
+pub const BEFORE: &str = "before";
 
 /// Where the rows go that a model sets aside.
 pub fn table_name(stage: &str, table: &str) -> String {
@@ -79,8 +79,8 @@ pub async fn tell(run: &Run, context: &SessionContext, stage: &str, step: &Step)
     let state = step.before.as_ref().and_then(|before| before.quarantine.as_ref());
     let (Some(table), Some(state)) = (step.quarantine_table(stage), state) else { return Ok(()) };
     let delta = release::open(&run.lake, "quarantine", &table, state).await?;
-    session::register_delta(context, SCHEMA, &table, &delta).await?;
-    let before = reasons(context, &format!("{SCHEMA}.\"{table}\"")).await?;
+    session::register_delta(context, BEFORE, &table, &delta).await?;
+    let before = reasons(context, &format!("{BEFORE}.\"{table}\"")).await?;
     let after = reasons(context, &format!("quarantine.\"{table}\"")).await?;
     let total = |reasons: &BTreeMap<String, i64>| reasons.values().sum::<i64>();
     let name = format!("{stage}.{}", step.model.table);
@@ -100,41 +100,6 @@ pub async fn tell(run: &Run, context: &SessionContext, stage: &str, step: &Step)
         info!(table = step.model.table, "{name}: by `{reason}` {}, now {}", count(&before), count(&after));
     }
     Ok(())
-}
-
-/// Whether a table that was built again has the rows it had, and likewise those set aside.
-///
-/// # Errors
-/// When one of them cannot be read.
-pub async fn is_same(run: &Run, context: &SessionContext, stage: &str, step: &Step) -> Result<bool> {
-    let Some(before) = &step.before else { return Ok(false) };
-    let mut tables = vec![(stage, step.model.table.clone(), &before.table)];
-    if let (Some(table), Some(state)) = (step.quarantine_table(stage), &before.quarantine) {
-        tables.push(("quarantine", table, state));
-    }
-    for (schema, table, state) in tables {
-        let delta = release::open(&run.lake, schema, &table, state).await?;
-        session::register_delta(context, SCHEMA, &table, &delta).await?;
-        let was = contents(context, SCHEMA, &table).await?;
-        if was != contents(context, schema, &table).await? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// Columns, rows and the sum of the hashes of a table's rows, whatever their order.
-async fn contents(
-    context: &SessionContext,
-    schema: &str,
-    table: &str,
-) -> Result<(Vec<String>, Vec<serde_json::Value>)> {
-    let frame = context.sql(&format!(r#"select * from {schema}."{table}""#)).await?;
-    let columns: Vec<String> =
-        frame.schema().fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect();
-    let summed = session::sum_of_rows(frame.schema().fields().iter().map(|field| field.name().as_str()));
-    let sql = format!(r#"select count(*) as counted, cast({summed} as string) as summed from {schema}."{table}""#);
-    Ok((columns, log::rows(&context.sql(&sql).await?.collect().await?)?))
 }
 
 /// A sentence for each table of which a larger share of rows was set aside than the control `quarantineRateAlert` allows.

@@ -1,18 +1,9 @@
 //! Renews a table part by part: only what is made of inputs that changed is worked out again, the rest of its rows stay
 //! in the files they are in.
-//!
-//! What changed is read off the files: those that two versions of a table share hold the same rows, so only the others
-//! are compared, part by part.
-
-use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
-use datafusion::catalog::TableProvider;
-use datafusion::common::TableReference;
-use datafusion::datasource::MemTable;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
@@ -20,22 +11,18 @@ use deltalake::kernel::Add;
 use url::Url;
 
 use super::build::Rows;
-use super::parts::{self, Read};
-use crate::failure::{Exit, failure};
+use super::parts;
 use crate::lake::Lake;
-use crate::model::{Incremental, Model, TableName};
+use crate::model::{Incremental, TableName};
 use crate::schema::TableSchema;
 use crate::session;
 use crate::staging::{self, RowGroup, Writer};
 
 /// Where the tables of a renewal are while it lasts.
-const SCHEMA: &str = "part";
+pub const SCHEMA: &str = "part";
 
 /// The parts that changed, in one column of that name.
-const CHANGED: &str = "part.changed";
-
-/// Where more than this share of the parts changed, everything is built: keeping the others would spare nothing.
-const MOST_CHANGED: f64 = 0.9;
+pub const CHANGED: &str = "part.changed";
 
 /// More files than this that are smaller than that are written again as one, or they would become more from run to run.
 const MOST_SMALL_FILES: usize = 8;
@@ -66,7 +53,11 @@ impl DataFiles {
         })
     }
 
-    fn register(&self, context: &SessionContext, table: &str, adds: &[Add]) -> Result<()> {
+    /// Makes some of them readable as a table of the renewal.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub fn register(&self, context: &SessionContext, table: &str, adds: &[Add]) -> Result<()> {
         session::register(context, SCHEMA, table, staging::provider(&self.url, &self.schema, adds)?)
     }
 }
@@ -79,130 +70,26 @@ struct Sorted {
     touched: Vec<Add>,
 }
 
-/// Checks that a model may be renewed as its header says.
-///
-/// # Errors
-/// [`Exit::Configuration`] with the step of the query that forbids it.
-pub fn check(model: &Model, incremental: &Incremental, plan: &LogicalPlan) -> Result<()> {
-    parts::prove(plan, incremental).map_err(|why| {
-        failure(
-            Exit::Configuration,
-            format!("{}: it cannot be incremental by {}, because {why}", model.file, incremental.column),
-            "a part of its result may be made of the same part of the inputs only: change the query, or take the line out",
-        )
-    })
-}
-
-/// The parts of an input that are other than they were, in the columns that are read of it.
-async fn changed(
-    context: &SessionContext,
-    column: &str,
-    read: &Read,
-    before: &DataFiles,
-    now: &DataFiles,
-) -> Result<Vec<RecordBatch>> {
-    let removed = staging::beyond(&before.adds, &now.adds);
-    let added = staging::beyond(&now.adds, &before.adds);
-    for (table, files, adds) in [("removed", before, &removed), ("added", now, &added)] {
-        let all = context.read_table(staging::provider(&files.url, &files.schema, adds)?)?;
-        let seen = read.condition.iter().try_fold(all, |rows, condition| rows.filter(condition.clone()))?;
-        session::register(context, SCHEMA, table, seen.into_view())?;
-    }
-    let sql = match (removed.is_empty(), added.is_empty()) {
-        (true, true) => return Ok(Vec::new()),
-        (true, false) => format!(r#"select distinct "{column}" as changed from part.added"#),
-        (false, true) => format!(r#"select distinct "{column}" as changed from part.removed"#),
-        (false, false) => {
-            let sums = sums(column, &read.columns);
-            format!(
-                r#"select coalesce(o.part, n.part) as changed
-                from ({sums} from part.removed group by "{column}") as o
-                full join ({sums} from part.added group by "{column}") as n on o.part is not distinct from n.part
-                where (o.counted is distinct from n.counted) or (o.summed is distinct from n.summed)"#
-            )
-        }
-    };
-    Ok(context.sql(&sql).await?.collect().await?)
-}
-
-/// How many rows a part has and the sum of their hashes.
-fn sums(column: &str, read: &BTreeSet<String>) -> String {
-    let summed = session::sum_of_rows(read.iter().map(String::as_str));
-    format!(r#"select "{column}" as part, count(*) as counted, {summed} as summed"#)
-}
-
-/// Makes parts readable as `part.changed` and counts them; `None` where a row belongs to no part.
-async fn remember(context: &SessionContext, parts: Vec<RecordBatch>) -> Result<Option<i64>> {
-    let Some(first) = parts.first() else { return Ok(Some(0)) };
-    let together = MemTable::try_new(first.schema(), vec![parts])?;
-    session::register(context, SCHEMA, "found", Arc::new(together))?;
-    let distinct = context.sql("select distinct changed from part.found").await?.collect().await?;
-    let count: usize = distinct.iter().map(RecordBatch::num_rows).sum();
-    let is_known = distinct.iter().all(|batch| batch.column(0).null_count() == 0);
-    let Some(first) = distinct.first() else { return Ok(Some(0)) };
-    session::register(context, SCHEMA, "changed", Arc::new(MemTable::try_new(first.schema(), vec![distinct])?))?;
-    Ok(is_known.then_some(i64::try_from(count)?))
-}
-
-/// Whether so many changed parts of a table are few enough to keep the others.
-async fn is_worth_it(context: &SessionContext, column: &str, files: &DataFiles, count: i64) -> Result<bool> {
-    files.register(context, "whole", &files.adds)?;
-    let all = session::number(context, &format!(r#"select count(distinct "{column}") from part.whole"#)).await?;
-    Ok(count as f64 <= all as f64 * MOST_CHANGED)
-}
-
 /// A table to be renewed where `part.changed` says so.
 pub struct Renewal {
-    incremental: Incremental,
-    name: TableName,
+    /// Which part is made of which.
+    pub incremental: Incremental,
+    /// Its name.
+    pub name: TableName,
     /// The table as it is.
-    table: DataFiles,
+    pub table: DataFiles,
     /// Likewise the rows set aside.
-    quarantine: Option<(TableName, DataFiles)>,
-}
-
-/// What becomes of a table whose inputs changed.
-#[allow(clippy::large_enum_variant, reason = "one value at a time, moved once")]
-pub enum Verdict {
-    /// It is built whole, for this reason.
-    Whole(&'static str),
-    /// Nothing it is made of is other than it was.
-    Same,
-    /// So many parts of it are renewed.
-    Renew(i64, Renewal),
+    pub quarantine: Option<(TableName, DataFiles)>,
 }
 
 impl Renewal {
-    /// Looks at what changed in the inputs of a table, each given as it was and as it is, with the columns read of it.
-    ///
-    /// # Errors
-    /// When a file of either version cannot be read.
-    pub async fn look(
-        context: &SessionContext,
-        incremental: &Incremental,
-        inputs: Vec<(Read, DataFiles, DataFiles)>,
-        (name, table): (TableName, DataFiles),
-        quarantine: Option<(TableName, DataFiles)>,
-    ) -> Result<Verdict> {
-        let column = &incremental.column;
-        let mut found = Vec::new();
-        for (read, before, now) in &inputs {
-            found.extend(changed(context, column, read, before, now).await?);
-        }
-        Ok(match remember(context, found).await? {
-            None => Verdict::Whole("some rows belong to no part"),
-            Some(0) => Verdict::Same,
-            Some(count) if !is_worth_it(context, column, &table, count).await? => Verdict::Whole("most parts changed"),
-            Some(count) => Verdict::Renew(count, Self { incremental: incremental.clone(), name, table, quarantine }),
-        })
-    }
-
-    /// Lets queries see of the inputs only what changed, until [`Narrowed::undo`].
+    /// A plan of the parts alone that changed.
     ///
     /// # Errors
     /// When the engine refuses.
-    pub async fn narrow(&self, context: &SessionContext) -> Result<Narrowed> {
-        Narrowed::to_changed(context, &self.incremental).await
+    pub async fn narrow(&self, context: &SessionContext, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let changed = context.table(CHANGED).await?.into_unoptimized_plan();
+        Ok(parts::narrowed(plan, &self.incremental, &changed)?)
     }
 
     /// Adds the rows that did not change to those that were written, and counts how many of them break each rule.
@@ -233,42 +120,6 @@ impl Renewal {
             counts.iter_mut().zip(broken).for_each(|(count, more)| *count += more);
         }
         Ok(counts)
-    }
-}
-
-/// What a context knew a table by, before it showed only the parts that changed.
-pub struct Narrowed(Vec<(TableName, Arc<dyn TableProvider>)>);
-
-impl Narrowed {
-    /// Lets queries see of some tables only what changed, until [`Narrowed::undo`].
-    ///
-    /// # Errors
-    /// When the engine refuses.
-    async fn to_changed(context: &SessionContext, incremental: &Incremental) -> Result<Self> {
-        let mut known = Vec::new();
-        for name in &incremental.inputs {
-            let reference = TableReference::partial(name.schema.as_str(), name.table.as_str());
-            let provider = context.table_provider(reference).await?;
-            session::register(context, SCHEMA, &format!("all_{}_{}", name.schema, name.table), provider.clone())?;
-            let sql = format!(
-                r#"select * from part."all_{}_{}" where "{}" in (select changed from {CHANGED})"#,
-                name.schema, name.table, incremental.column
-            );
-            let view = context.sql(&sql).await?.into_view();
-            session::register(context, &name.schema, &name.table, view)?;
-            known.push((name.clone(), provider));
-        }
-        Ok(Self(known))
-    }
-
-    /// Shows everything again.
-    ///
-    /// # Errors
-    /// When the engine refuses.
-    pub fn undo(self, context: &SessionContext) -> Result<()> {
-        self.0
-            .into_iter()
-            .try_for_each(|(name, provider)| session::register(context, &name.schema, &name.table, provider))
     }
 }
 
@@ -340,83 +191,13 @@ async fn count_broken(
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray};
-    use datafusion::logical_expr::Expr;
-    use datafusion::prelude::{ident, lit};
+    use std::sync::Arc;
+
+    use datafusion::datasource::MemTable;
 
     use super::*;
-    use crate::staging::stage_batches;
-
-    fn name() -> TableName {
-        TableName::parse("clean.thing").unwrap()
-    }
-
-    fn rows(rows: &[(&str, i64)]) -> RecordBatch {
-        let parts: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|(part, _)| *part)));
-        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.iter().map(|(_, id)| *id)));
-        RecordBatch::try_from_iter([("part", parts), ("id", ids)]).unwrap()
-    }
-
-    /// A file for each of some lists of rows.
-    async fn files(lake: &Lake, lists: &[&[(&str, i64)]]) -> DataFiles {
-        let schema = TableSchema::of(&rows(&[]).schema()).unwrap();
-        let store = lake.log_store("clean", "thing").unwrap();
-        let mut adds = Vec::new();
-        for list in lists {
-            adds.extend(stage_batches(&store, &schema, vec![rows(list)]).await.unwrap().adds);
-        }
-        DataFiles { url: lake.table_url("clean", "thing").unwrap(), schema: schema.arrow, adds }
-    }
-
-    async fn texts(context: &SessionContext, sql: &str) -> Vec<String> {
-        let batches = context.sql(sql).await.unwrap().collect().await.unwrap();
-        let texts = batches.iter().flat_map(|batch| batch.column(0).as_string::<i32>().iter().flatten());
-        let mut texts: Vec<String> = texts.map(ToOwned::to_owned).collect();
-        texts.sort();
-        texts
-    }
-
-    async fn parts_changed(before: &DataFiles, now: &DataFiles, read: &[&str]) -> Vec<String> {
-        parts_changed_where(before, now, read, None).await
-    }
-
-    async fn parts_changed_where(
-        before: &DataFiles,
-        now: &DataFiles,
-        read: &[&str],
-        condition: Option<Expr>,
-    ) -> Vec<String> {
-        let context = session::new(256 << 20, 1).unwrap();
-        let read = Read { columns: read.iter().map(|name| (*name).to_owned()).collect(), condition };
-        let found = changed(&context, "part", &read, before, now).await.unwrap();
-        if remember(&context, found).await.unwrap() == Some(0) {
-            return Vec::new();
-        }
-        texts(&context, "select changed from part.changed").await
-    }
-
-    #[tokio::test]
-    async fn what_changed_is_read_off_the_files_two_versions_do_not_share() {
-        let folder = tempfile::tempdir().unwrap();
-        let lake = Lake::new(folder.path().to_str().unwrap()).unwrap();
-        let all =
-            files(&lake, &[&[("a", 1), ("b", 2)], &[("c", 3), ("c", 4)], &[("c", 4), ("c", 3)], &[("c", 5)]]).await;
-        let of = |chosen: &[usize]| DataFiles {
-            adds: chosen.iter().map(|file| all.adds[*file].clone()).collect(),
-            ..all.clone()
-        };
-        let (none, both) = (Vec::<String>::new(), ["id", "part"]);
-        assert_eq!(parts_changed(&of(&[0, 1]), &of(&[0, 1]), &both).await, none);
-        assert_eq!(parts_changed(&of(&[0, 1]), &of(&[2, 0]), &both).await, none, "another order is no change");
-        assert_eq!(parts_changed(&of(&[0, 1]), &of(&[0, 3]), &both).await, ["c"]);
-        assert_eq!(parts_changed(&of(&[0]), &of(&[0, 3]), &both).await, ["c"]);
-        assert_eq!(parts_changed(&of(&[0, 1]), &of(&[1]), &both).await, ["a", "b"], "what has gone is a change");
-        let large = Some(ident("id").gt(lit(4)));
-        assert_eq!(parts_changed_where(&of(&[0, 1]), &of(&[1]), &both, large).await, none, "rows nobody reads may go");
-        let once = files(&lake, &[&[("c", 3)], &[("c", 9)]]).await;
-        let one = |file: usize| DataFiles { adds: vec![once.adds[file].clone()], ..once.clone() };
-        assert_eq!(parts_changed(&one(0), &one(1), &["part"]).await, none, "a column nobody reads may change");
-    }
+    use crate::stage::changed::remember;
+    use crate::stage::changed::samples::{files, name, rows, texts};
 
     #[tokio::test]
     async fn rows_of_what_did_not_change_stay_and_are_judged() {
@@ -424,7 +205,7 @@ mod tests {
         let lake = Lake::new(folder.path().to_str().unwrap()).unwrap();
         let table = files(&lake, &[&[("a", 1), ("b", -2)], &[("c", -3)], &[("b", 4)]]).await;
         let context = session::new(256 << 20, 1).unwrap();
-        let incremental = Incremental { column: "part".to_owned(), inputs: [name()].into() };
+        let incremental = Incremental { column: "part".to_owned(), inputs: [(name(), "part".to_owned())].into() };
         let renewal = Renewal { incremental, name: name(), table: table.clone(), quarantine: None };
         let changed = MemTable::try_new(
             rows(&[]).project(&[0]).unwrap().schema(),
