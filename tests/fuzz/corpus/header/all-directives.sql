@@ -1,0 +1,12 @@
+-- One row per cycle: where a release
+--     is tested.
+-- note: words
+-- key: cycleId, releaseKey
+-- expect: cycleName is not null
+--     and cycleName <> '', else quarantine
+-- expect: a in ('x, else y'), else warn
+-- expect: b, else fail
+-- reference: releaseKey in transform.dimRelease.releaseKey
+-- conserves: prepare.dimCycle
+-- incremental: sliceKey of prepare.dimCycle, source.dimCycle.ownerKey
+select * from prepare.dimCycle join source.dimCycle as s on true

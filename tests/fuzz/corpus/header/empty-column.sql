@@ -1,0 +1,4 @@
+-- words
+-- key: a
+-- reference:  in x.y.z
+select 1 as a

@@ -1,0 +1,4 @@
+-- words
+-- key: a
+-- expect: , else warn
+select 1 as a

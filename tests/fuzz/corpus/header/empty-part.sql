@@ -1,0 +1,4 @@
+-- words
+-- key: a
+-- incremental:  of x.y
+select a from x.y

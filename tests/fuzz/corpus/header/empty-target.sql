@@ -1,0 +1,4 @@
+-- words
+-- key: a
+-- reference: a in x.y.
+select 1 as a

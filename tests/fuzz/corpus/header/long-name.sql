@@ -1,0 +1,3 @@
+-- words
+-- key: a
+select a from w.x.y.z

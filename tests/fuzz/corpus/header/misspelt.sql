@@ -1,0 +1,3 @@
+-- words
+-- keys: a
+select 1

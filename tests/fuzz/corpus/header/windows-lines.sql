@@ -1,0 +1,3 @@
+-- é words
+-- key: a
+select 1 as a

@@ -1,0 +1,4 @@
+#![no_main]
+//! The coverage-guided run of [`spectra_fuzz::date`].
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| spectra_fuzz::date(data));
