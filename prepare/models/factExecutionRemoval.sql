@@ -4,6 +4,7 @@
 -- removedDateTime: the first whole walk without it.
 -- returnedDateTime: the first walk after that which had it again, empty where there was none.
 -- key: recordKey
+-- incremental: sliceKey of source.slice, source.factExecution
 -- expect: executionId is not null, else quarantine
 -- expect: returnedDateTime >= removedDateTime or returnedDateTime is null, else fail
 with
@@ -45,7 +46,6 @@ numberedLanding as (
 span as (
   select
     numberedLanding.*,
-    xxhash64(sliceKey) as sliceNumber,
     min(case when isWhole then landingNumber end) over (
       partition by sliceKey order by landingNumber rows between 1 following and unbounded following
     ) as endNumber,
@@ -60,7 +60,7 @@ span as (
 -- numbers, tells those few from the rest without sorting any.
 tally as (
   select
-    span.sliceNumber,
+    span.sliceKey,
     landed.recordId,
     sum(case when span.isWhole then 1 else 0 end) as wholeSeen,
     sum(case when span.isWhole then span.wholeNumber else 0 end) as wholeSum,
@@ -68,11 +68,11 @@ tally as (
     max(span.wholeCount) as wholeCount
   from span
   join landed on span.sliceKey = landed.sliceKey and span.runId = landed.runId
-  group by span.sliceNumber, landed.recordId
+  group by span.sliceKey, landed.recordId
 ),
 
 missed as (
-  select sliceNumber, recordId
+  select sliceKey, recordId
   from tally
   where recordId is not null
     and (
@@ -88,7 +88,6 @@ placed as (
     landed.page,
     landed.ordinal,
     landed.recordId,
-    span.sliceNumber,
     span.observedAt,
     span.landingNumber,
     span.endNumber,
@@ -100,7 +99,7 @@ placed as (
 missedRow as (
   select placed.*
   from missed
-  join placed on missed.sliceNumber = placed.sliceNumber and missed.recordId = placed.recordId
+  join placed on missed.sliceKey = placed.sliceKey and missed.recordId = placed.recordId
 ),
 
 compared as (

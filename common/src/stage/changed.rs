@@ -21,6 +21,9 @@ use crate::staging;
 /// Where more than this share of the parts changed, everything is built: keeping the others would spare nothing.
 const MOST_CHANGED: f64 = 0.9;
 
+/// A table with fewer rows than this costs nothing to keep, and may have rows of few of the parts there are.
+const FEW_ROWS: i64 = 100_000;
+
 /// A table as it was and as it is, and what a query reads of it.
 pub struct Input {
     /// Its name.
@@ -201,6 +204,9 @@ pub async fn remember(context: &SessionContext, parts: Vec<RecordBatch>) -> Resu
 /// # Errors
 /// When the table cannot be read.
 pub async fn is_worth_it(context: &SessionContext, column: &str, files: &DataFiles, count: i64) -> Result<bool> {
+    if staging::row_count(&files.adds) < FEW_ROWS {
+        return Ok(true);
+    }
     files.register(context, "whole", &files.adds)?;
     let all = session::number(context, &format!(r#"select count(distinct "{column}") from part.whole"#)).await?;
     Ok(count as f64 <= all as f64 * MOST_CHANGED)
