@@ -99,7 +99,7 @@ async fn what_is_renewed_is_what_would_have_been_built() {
     config.quirks.set(Quirk::EventfulDays, true);
     let mut lab = Lab::with(config).await;
     let mut flags: BTreeMap<&str, Vec<String>> = STAGES.iter().map(|stage| (*stage, Vec::new())).collect();
-    let mut renewed: BTreeSet<String> = BTreeSet::new();
+    let (mut renewed, mut kept): (BTreeSet<String>, BTreeSet<String>) = Default::default();
     for day in 0..=days {
         if day > 0 {
             lab.advance(1);
@@ -125,6 +125,9 @@ async fn what_is_renewed_is_what_would_have_been_built() {
             let ran = lab.run(stage, &arguments).expect(0);
             let said = ran.log.lines().filter_map(|line| line.split_once("renewing ")?.1.split(' ').next());
             renewed.extend(said.map(ToOwned::to_owned));
+            let tables = ran.report["tables"].as_array().unwrap().iter();
+            let unchanged = tables.filter(|table| day > 0 && table["action"] == "unchanged");
+            kept.extend(unchanged.map(|table| format!("{stage}.{}", table["name"].as_str().unwrap())));
             told.extend(figures(stage, &ran));
         }
         let (whole, told_whole) = built_whole(&lab, &flags);
@@ -135,7 +138,23 @@ async fn what_is_renewed_is_what_would_have_been_built() {
             assert_eq!(Some(figures), told_whole.get(table), "{table} on day {day}");
         }
     }
-    for table in ["factExecution", "testcasePlacement", "recordChange", "dimTestcaseHistory"] {
-        assert!(renewed.contains(&format!("prepare.{table}")), "{table}: {renewed:?}");
+    for table in [
+        "prepare.factExecution",
+        "prepare.factExecutionRemoval",
+        "prepare.testcasePlacement",
+        "prepare.recordChange",
+        "prepare.dimTestcase",
+        "prepare.dimTestcaseHistory",
+        "clean.factExecution",
+        "transform.factExecution",
+        "transform.recordVersion",
+        "transform.bridgeTestcaseCycle",
+        "refine.testcaseActivity",
+    ] {
+        assert!(renewed.contains(table), "{table}: {renewed:?}");
+    }
+    // What nothing happened to is not built although tables it reads were.
+    for table in ["prepare.dimRequirement", "clean.dimRequirement", "transform.dimFolder"] {
+        assert!(kept.contains(table), "{table}: {kept:?}");
     }
 }

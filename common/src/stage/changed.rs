@@ -324,6 +324,12 @@ mod tests {
         let once = files(&lake, &[&[("c", 3)], &[("c", 9)]]).await;
         let one = |file: usize| DataFiles { adds: vec![once.adds[file].clone()], ..once.clone() };
         assert_eq!(parts_changed(&one(0), &one(1), &["part"]).await, none, "a column nobody reads may change");
+        let counted = |before: DataFiles, now: DataFiles| async move {
+            let context = session::new(256 << 20, 1).unwrap();
+            Input { name: name(), read: Read::default(), before, now }.is_other(&context).await.unwrap()
+        };
+        assert!(counted(of(&[0]), of(&[0, 3])).await, "rows are counted although no column is read");
+        assert!(!counted(of(&[0, 1]), of(&[0, 2])).await, "as many rows");
     }
 
     /// Which parts of `a.row` a query has to renew when `b.whole` had other rows before.

@@ -8,6 +8,7 @@ use datafusion::catalog::default_table_source::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, TableSource};
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
+use tracing::debug;
 
 use super::changed::{self, Input};
 use super::inputs::Inputs;
@@ -69,27 +70,22 @@ impl<'a> Looking<'a> {
         let (Some(made_of), Some(base), Some(before)) = (&step.made_of, &step.base, &step.before) else {
             return Ok(Verdict::Whole("there is nothing to renew"));
         };
-        let Some(inputs) = self.inputs_of(made_of, &plan, pending).await? else {
+        let Some(others) = self.others(made_of, pending).await? else {
             return Ok(Verdict::Whole("what it was made of cannot be read any more"));
         };
-        if inputs.iter().any(|input| !input.is_alike()) {
-            return Ok(Verdict::Whole("an input has other columns"));
-        }
-        let read = |input: &&Input| !input.read.columns.is_empty();
-        let verdict = match (incremental, proved) {
+        let compared = match (incremental, proved) {
             (Some(incremental), Some(proved)) => {
-                self.parts(step, incremental, proved, made_of, inputs.iter().filter(read).collect(), base).await?
+                let inputs = read_of(&plan, &others)?;
+                self.parts(step, incremental, proved, made_of, &inputs, base).await
             }
-            _ => {
-                for input in inputs.iter().filter(read) {
-                    if input.is_other(self.context).await? {
-                        return Ok(Verdict::Whole("an input is other than it was"));
-                    }
-                }
-                Verdict::Same
-            }
+            _ => self.whole(&read_of(&plan, &others)?).await,
         };
-        if matches!(verdict, Verdict::Same) && !inputs.is_empty() {
+        let verdict = compared.unwrap_or_else(|error| {
+            // It can be built all the same, or that fails and says why.
+            debug!(table = step.model.table, "comparing what it is made of: {error:#}");
+            Verdict::Whole("what it was made of cannot be compared")
+        });
+        if matches!(verdict, Verdict::Same) && !others.is_empty() {
             session::register_delta(self.context, self.stage.name, &step.model.table, base).await?;
             let set_aside = before.quarantine.as_ref().map_or(0, |state| state.rows);
             check::between(self.context, self.stage.name, &step.model, before.table.rows, set_aside).await?;
@@ -98,13 +94,12 @@ impl<'a> Looking<'a> {
     }
 
     /// The tables a model needs that have other files than they had; `None` where their files are not known.
-    async fn inputs_of(
+    async fn others(
         &mut self,
         made_of: &BTreeMap<TableName, TableState>,
-        plan: &LogicalPlan,
         pending: &[Pending],
-    ) -> Result<Option<Vec<Input>>> {
-        let mut inputs = Vec::new();
+    ) -> Result<Option<Vec<Other>>> {
+        let mut others = Vec::new();
         for (name, state) in made_of {
             let now = match self.now(name, pending) {
                 Some(Now::Stored(now)) if now.content_version() == state.content_version() => continue,
@@ -119,11 +114,23 @@ impl<'a> Looking<'a> {
             let before = before.files;
             let is_same = before.adds.len() == now.adds.len() && staging::beyond(&now.adds, &before.adds).is_empty();
             if !is_same {
-                let read = parts::read_of(plan, name)?.unwrap_or_default();
-                inputs.push(Input { name: name.clone(), read, before, now });
+                others.push(Other { name: name.clone(), before, now });
             }
         }
-        Ok(Some(inputs))
+        Ok(Some(others))
+    }
+
+    /// Whether anything changed that a model reads.
+    async fn whole(&self, inputs: &[Input]) -> Result<Verdict> {
+        for input in inputs {
+            if !input.is_alike() {
+                return Ok(Verdict::Whole("an input has other columns"));
+            }
+            if input.is_other(self.context).await? {
+                return Ok(Verdict::Whole("an input is other than it was"));
+            }
+        }
+        Ok(Verdict::Same)
     }
 
     /// Which parts of an incremental model changed.
@@ -133,9 +140,12 @@ impl<'a> Looking<'a> {
         incremental: &Incremental,
         proved: Proved,
         made_of: &BTreeMap<TableName, TableState>,
-        inputs: Vec<&Input>,
+        inputs: &[Input],
         base: &DeltaTable,
     ) -> Result<Verdict> {
+        if inputs.iter().any(|input| !input.is_alike()) {
+            return Ok(Verdict::Whole("an input has other columns"));
+        }
         let (mut found, mut touched) = (Vec::new(), BTreeSet::new());
         for input in inputs {
             let is_touched = match incremental.inputs.get(&input.name) {
@@ -241,6 +251,24 @@ impl<'a> Looking<'a> {
             _ => None,
         }
     }
+}
+
+/// A table that has other files than it had.
+struct Other {
+    name: TableName,
+    before: DataFiles,
+    now: DataFiles,
+}
+
+/// What a plan reads of some tables; those it does not read are left out. To count rows is to read of them too.
+fn read_of(plan: &LogicalPlan, others: &[Other]) -> Result<Vec<Input>> {
+    let mut inputs = Vec::new();
+    for Other { name, before, now } in others {
+        if let Some(read) = parts::read_of(plan, name)? {
+            inputs.push(Input { name: name.clone(), read, before: before.clone(), now: now.clone() });
+        }
+    }
+    Ok(inputs)
 }
 
 /// A table as a run sees it.

@@ -407,6 +407,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn to_count_rows_is_to_read_of_them() {
+        let frame = context().await.sql("select count(*) as n from a.row").await.unwrap();
+        let plan = frame.into_optimized_plan().unwrap();
+        let read = |name: &str| read_of(&plan, &TableName::parse(name).unwrap()).unwrap();
+        assert_eq!((read("a.row"), read("a.other")), (Some(Read::default()), None));
+    }
+
+    #[tokio::test]
     async fn parts_that_stay_asunder_are_proved() {
         for sql in [
             "select * from a.row",
