@@ -315,7 +315,7 @@ async fn contents(context: &SessionContext, schema: &str, table: &str) -> Result
     let columns: Vec<String> =
         frame.schema().fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect();
     let summed = session::sum_of_rows(frame.schema().fields().iter().map(|field| field.name().as_str()));
-    let sql = format!(r#"select cast({summed} as string) from {schema}."{table}""#);
+    let sql = format!(r#"select {summed} as summed from {schema}."{table}""#);
     Ok((columns, check::examples(context, &sql).await?.pop()))
 }
 
