@@ -10,12 +10,15 @@
 //! select …
 //! ```
 
+mod name;
+
+pub use name::TableName;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use datafusion::common::TableReference;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::PhysicalExpr;
@@ -25,35 +28,6 @@ use datafusion::sql::resolve::resolve_table_references;
 use include_dir::Dir;
 
 use crate::failure::{Exit, Failure, failure};
-
-/// A table, by schema and name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TableName {
-    /// Schema of the lake.
-    pub schema: String,
-    /// Table in it.
-    pub table: String,
-}
-
-impl TableName {
-    /// `schema.table`, or `None` for any other form.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (schema, table) = text.trim().split_once('.')?;
-        let plain = |part: &str| !part.is_empty() && part.chars().all(|each| each.is_ascii_alphanumeric());
-        (plain(schema) && plain(table)).then(|| Self { schema: schema.to_owned(), table: table.to_owned() })
-    }
-
-    /// As the engine knows it.
-    pub fn reference(&self) -> TableReference {
-        TableReference::partial(self.schema.as_str(), self.table.as_str())
-    }
-}
-
-impl std::fmt::Display for TableName {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}.{}", self.schema, self.table)
-    }
-}
 
 /// What happens to a row that does not meet an expectation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
