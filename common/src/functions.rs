@@ -1,7 +1,7 @@
 //! What models need and plain SQL lacks: functions of Spark, under their Spark names and with Spark's results.
 //!
-//! `from_json` and `row_hash` are ours ([`from_json`], [`row_hash`]); `from_utc_timestamp`, `xxhash64`, `date_diff`, `date_add` and `date_sub`
-//! come from DataFusion's own Spark crate.
+//! `from_json` is ours ([`from_json`]), and so is `row_hash` ([`row_hash`]), which is not for models; `from_utc_timestamp`,
+//! `xxhash64`, `date_diff`, `date_add` and `date_sub` come from DataFusion's own Spark crate.
 
 pub mod from_json;
 pub mod row_hash;

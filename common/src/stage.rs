@@ -299,7 +299,7 @@ async fn build_each(
         }
         // What came out as it was is kept as it was, and so is whatever is made of it alone.
         let is_as_it_was = (step.is_unchanged || step.made_of.is_some())
-            && look::is_as_it_was(run, context, stage.name, step, (rows, set_aside)).await?;
+            && look::is_as_it_was(context, stage.name, step, (rows, set_aside)).await?;
         if is_as_it_was {
             release::discard_all(run, &pending.split_off(own)).await;
             keep_step(stage, context, step, pending).await?;

@@ -3,6 +3,7 @@
 //! It is many times as fast as a hash of texts. Its values are not kept anywhere: another version of the engine may give
 //! others. Models use `xxhash64`, whose values are Spark's.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Int64Array};
@@ -36,24 +37,19 @@ impl ScalarUDFImpl for RowHash {
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays: Vec<ArrayRef> = ColumnarValue::values_to_arrays(&arguments.args)?;
-        let mut hashes = vec![0; arguments.number_rows];
+        let mut hashes: Vec<u64> = vec![0; arguments.number_rows];
         for (place, array) in arrays.iter().enumerate() {
-            let mut own = vec![0; array.len()];
-            create_hashes([array], &QualityRandomState::with_seed(place as u64), &mut own)?;
+            // Nulls leave no trace in a hash over several columns: each has one of its own, in its place.
+            let state = QualityRandomState::with_seed(place as u64);
+            let mut own: Vec<u64> = vec![0; array.len()];
+            create_hashes([array], &state, &mut own)?;
             // A scalar among arrays stands for every row.
             for (row, hash) in hashes.iter_mut().enumerate() {
-                *hash = mixed(*hash ^ own.get(row).or(own.first()).copied().unwrap_or_default());
+                *hash = state.hash_one((*hash, own.get(row).or(own.first())));
             }
         }
         Ok(ColumnarValue::Array(Arc::new(Int64Array::from_iter_values(hashes.into_iter().map(u64::cast_signed)))))
     }
-}
-
-/// Every bit of the result depends on every bit of the number, so that values that change places change the sum.
-fn mixed(number: u64) -> u64 {
-    let once = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let twice = (once ^ (once >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    twice ^ (twice >> 31)
 }
 
 #[cfg(test)]

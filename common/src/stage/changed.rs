@@ -71,15 +71,12 @@ impl Input {
             return Ok(true);
         }
         self.register(context).await?;
-        let summed = session::sum_of_rows(self.read.columns.iter().map(String::as_str));
-        let sums = |table: &str| format!("(select count(*) as counted, {summed} as summed from part.{table})");
-        let sql = format!(
-            "select count(*) from {} as o cross join {} as n
-            where (o.counted is distinct from n.counted) or (o.summed is distinct from n.summed)",
-            sums("removed"),
-            sums("added")
-        );
-        Ok(session::number(context, &sql).await? > 0)
+        let found = differing(context, ["removed", "added"], self.columns(), &[]).await?;
+        Ok(found.iter().any(|batch| batch.num_rows() > 0))
+    }
+
+    fn columns(&self) -> impl Iterator<Item = &str> {
+        self.read.columns.iter().map(String::as_str)
     }
 
     /// The parts, told apart by a column, that are other than they were.
@@ -90,29 +87,56 @@ impl Input {
         let removed = staging::beyond(&self.before.adds, &self.now.adds);
         let added = staging::beyond(&self.now.adds, &self.before.adds);
         self.register(context).await?;
-        let column = session::quoted(column);
-        let sql = match (removed.is_empty(), added.is_empty()) {
+        let key = (session::quoted(column), "changed".to_owned());
+        let all_of = match (removed.is_empty(), added.is_empty()) {
             (true, true) => return Ok(Vec::new()),
-            (true, false) => format!("select distinct {column} as changed from part.added"),
-            (false, true) => format!("select distinct {column} as changed from part.removed"),
-            (false, false) => {
-                let summed = session::sum_of_rows(self.read.columns.iter().map(String::as_str));
-                let sums = |table: &str| {
-                    format!(
-                        "(select {column} as part, count(*) as counted, {summed} as summed from part.{table} group by {column})"
-                    )
-                };
-                format!(
-                    "select coalesce(o.part, n.part) as changed
-                    from {} as o
-                    full join {} as n on o.part is not distinct from n.part
-                    where (o.counted is distinct from n.counted) or (o.summed is distinct from n.summed)",
-                    sums("removed"),
-                    sums("added")
-                )
-            }
+            (true, false) => "added",
+            (false, true) => "removed",
+            (false, false) => return differing(context, ["removed", "added"], self.columns(), &[key]).await,
         };
+        let (column, name) = key;
+        let sql = format!("select distinct {column} as {name} from {SCHEMA}.{all_of}");
         Ok(context.sql(&sql).await?.collect().await?)
+    }
+}
+
+/// The keys, each an expression and its name, of which one table of the renewal has other rows than another, in the columns
+/// given; without keys one row where the two differ in anything.
+async fn differing<'a>(
+    context: &SessionContext,
+    [then, now]: [&str; 2],
+    columns: impl IntoIterator<Item = &'a str>,
+    keys: &[(String, String)],
+) -> Result<Vec<RecordBatch>> {
+    let summed = session::sum_of_rows(columns);
+    let list = |each: &dyn Fn(&(String, String)) -> String| keys.iter().map(each).collect::<Vec<_>>();
+    let given = list(&|(key, name)| format!("{key} as {name}, ")).concat();
+    let grouped = match keys.is_empty() {
+        true => String::new(),
+        false => format!(" group by {}", list(&|(key, _)| key.clone()).join(", ")),
+    };
+    let sums =
+        |table| format!("(select {given}count(*) as counted, {summed} as summed from {SCHEMA}.\"{table}\"{grouped})");
+    let chosen = match keys.is_empty() {
+        true => "1 as differs".to_owned(),
+        false => list(&|(_, name)| format!("coalesce(o.{name}, n.{name}) as {name}")).join(", "),
+    };
+    let sql = format!(
+        "select {chosen} from {} as o full join {} as n on {}
+        where (o.counted is distinct from n.counted) or (o.summed is distinct from n.summed)",
+        sums(then),
+        sums(now),
+        same_keys(["o", "n"], keys)
+    );
+    Ok(context.sql(&sql).await?.collect().await?)
+}
+
+/// That two rows have the same keys.
+fn same_keys([left, right]: [&str; 2], keys: &[(String, String)]) -> String {
+    let same = keys.iter().map(|(_, name)| format!("({left}.{name} is not distinct from {right}.{name})"));
+    match keys.is_empty() {
+        true => "true".to_owned(),
+        false => same.collect::<Vec<_>>().join(" and "),
     }
 }
 
@@ -128,45 +152,22 @@ pub async fn parts_of_side(
     register_side(context, "sideThen", side, parts::with_tables(&side.plan, then)?)?;
     register_side(context, "sideNow", side, side.plan.clone())?;
     let columns: Vec<String> = (0..side.plan.schema().fields().len()).map(|place| format!("c{place}")).collect();
-    let keys: Vec<String> = (0..side.keys.len()).map(|place| format!("k{place}")).collect();
-    let same_keys = |left: &str, right: &str| match keys.is_empty() {
-        true => "true".to_owned(),
-        false => keys
-            .iter()
-            .map(|key| format!("({left}.{key} is not distinct from {right}.{key})"))
-            .collect::<Vec<_>>()
-            .join(" and "),
-    };
-    let summed = session::sum_of_rows(columns.iter().map(String::as_str));
-    let given = keys.iter().map(|key| format!("{key}, ")).collect::<String>();
-    let grouped = if keys.is_empty() { String::new() } else { format!(" group by {}", keys.join(", ")) };
-    let sums =
-        |table: &str| format!("(select {given}count(*) as counted, {summed} as summed from part.\"{table}\"{grouped})");
-    let chosen = match keys.is_empty() {
-        true => "1 as k0".to_owned(),
-        false => keys.iter().map(|key| format!("coalesce(o.{key}, n.{key}) as {key}")).collect::<Vec<_>>().join(", "),
-    };
-    let sql = format!(
-        "select {chosen} from {} as o full join {} as n on {}
-        where (o.counted is distinct from n.counted) or (o.summed is distinct from n.summed)",
-        sums("sideThen"),
-        sums("sideNow"),
-        same_keys("o", "n")
-    );
-    let changed = context.sql(&sql).await?.collect().await?;
+    let named = |place| (format!("k{place}"), format!("k{place}"));
+    let keys: Vec<(String, String)> = (0..side.keys.len()).map(named).collect();
+    let changed = differing(context, ["sideThen", "sideNow"], columns.iter().map(String::as_str), &keys).await?;
     if changed.iter().all(|batch| batch.num_rows() == 0) {
         return Ok(Some(Vec::new()));
     }
     let Some(first) = changed.first().filter(|_| !keys.is_empty()) else { return Ok(None) };
     session::register(context, SCHEMA, "sideChanged", Arc::new(MemTable::try_new(first.schema(), vec![changed])?))?;
     let part = Expr::Column(Column::from(side.parts.schema().qualified_field(side.part))).alias("changed");
-    let own_keys = side.part_keys.iter().zip(&keys).map(|(key, name)| key.clone().alias(name));
+    let own_keys = side.part_keys.iter().zip(&keys).map(|(key, (_, name))| key.clone().alias(name));
     let reached =
         LogicalPlanBuilder::from(side.parts.clone()).project(std::iter::once(part).chain(own_keys))?.build()?;
     session::register(context, SCHEMA, "sideReached", DataFrame::new(context.state(), reached).into_view())?;
     let sql = format!(
         "select distinct p.changed from part.\"sideChanged\" as s join part.\"sideReached\" as p on {}",
-        same_keys("s", "p")
+        same_keys(["s", "p"], &keys)
     );
     Ok(Some(context.sql(&sql).await?.collect().await?))
 }

@@ -230,6 +230,11 @@ impl Inputs {
         self.tables.get(name)
     }
 
+    /// Whether it is a table that releases name: one of this stage, or one the run is pinned to.
+    pub fn is_released(&self, name: &TableName) -> bool {
+        name.schema == self.stage || self.tables.contains_key(name)
+    }
+
     /// What the content of the tables depends on that every later stage may read.
     pub fn carried_identity(&self) -> String {
         self.carried.iter().map(|name| format!("{name}={}\n", self.identity(name))).collect()

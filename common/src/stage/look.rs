@@ -73,19 +73,21 @@ impl<'a> Looking<'a> {
         let Some(others) = self.others(made_of, pending).await? else {
             return Ok(Verdict::Whole("what it was made of cannot be read any more"));
         };
+        let is_any_other = !others.is_empty();
+        let inputs = read_of(&plan, others)?;
+        if inputs.iter().any(|input| !input.is_alike()) {
+            return Ok(Verdict::Whole("an input has other columns"));
+        }
         let compared = match (incremental, proved) {
-            (Some(incremental), Some(proved)) => {
-                let inputs = read_of(&plan, &others)?;
-                self.parts(step, incremental, proved, made_of, &inputs, base).await
-            }
-            _ => self.whole(&read_of(&plan, &others)?).await,
+            (Some(incremental), Some(proved)) => self.parts(step, incremental, proved, made_of, &inputs, base).await,
+            _ => self.whole(&inputs).await,
         };
         let verdict = compared.unwrap_or_else(|error| {
             // It can be built all the same, or that fails and says why.
             debug!(table = step.model.table, "comparing what it is made of: {error:#}");
             Verdict::Whole("what it was made of cannot be compared")
         });
-        if matches!(verdict, Verdict::Same) && !others.is_empty() {
+        if matches!(verdict, Verdict::Same) && is_any_other {
             session::register_delta(self.context, self.stage.name, &step.model.table, base).await?;
             let set_aside = before.quarantine.as_ref().map_or(0, |state| state.rows);
             check::between(self.context, self.stage.name, &step.model, before.table.rows, set_aside).await?;
@@ -123,9 +125,6 @@ impl<'a> Looking<'a> {
     /// Whether anything changed that a model reads.
     async fn whole(&self, inputs: &[Input]) -> Result<Verdict> {
         for input in inputs {
-            if !input.is_alike() {
-                return Ok(Verdict::Whole("an input has other columns"));
-            }
             if input.is_other(self.context).await? {
                 return Ok(Verdict::Whole("an input is other than it was"));
             }
@@ -143,9 +142,6 @@ impl<'a> Looking<'a> {
         inputs: &[Input],
         base: &DeltaTable,
     ) -> Result<Verdict> {
-        if inputs.iter().any(|input| !input.is_alike()) {
-            return Ok(Verdict::Whole("an input has other columns"));
-        }
         let (mut found, mut touched) = (Vec::new(), BTreeSet::new());
         for input in inputs {
             let is_touched = match incremental.inputs.get(&input.name) {
@@ -261,11 +257,11 @@ struct Other {
 }
 
 /// What a plan reads of some tables; those it does not read are left out. To count rows is to read of them too.
-fn read_of(plan: &LogicalPlan, others: &[Other]) -> Result<Vec<Input>> {
+fn read_of(plan: &LogicalPlan, others: Vec<Other>) -> Result<Vec<Input>> {
     let mut inputs = Vec::new();
     for Other { name, before, now } in others {
-        if let Some(read) = parts::read_of(plan, name)? {
-            inputs.push(Input { name: name.clone(), read, before: before.clone(), now: now.clone() });
+        if let Some(read) = parts::read_of(plan, &name)? {
+            inputs.push(Input { name, read, before, now });
         }
     }
     Ok(inputs)
@@ -279,28 +275,28 @@ enum Now {
     Staged(DataFiles),
 }
 
-/// Whether a table that was built again has the rows it had, and likewise those set aside.
+/// Whether a table of which nothing but its inputs changed, if that, has the rows it had, and likewise those set aside.
 ///
 /// # Errors
 /// When one of them cannot be read.
 pub async fn is_as_it_was(
-    run: &Run,
     context: &SessionContext,
     stage: &str,
     step: &Step,
     (rows, set_aside): (i64, i64),
 ) -> Result<bool> {
-    let Some(before) = &step.before else { return Ok(false) };
-    let mut tables = vec![(stage, step.model.table.clone(), &before.table, rows)];
-    if let (Some(table), Some(state)) = (step.quarantine_table(stage), &before.quarantine) {
-        tables.push(("quarantine", table, state, set_aside));
+    let (Some(before), Some(base)) = (&step.before, &step.base) else { return Ok(false) };
+    let mut tables = vec![(stage, step.model.table.clone(), before.table.rows, rows, base)];
+    if let (Some(table), Some(state), Some(base)) =
+        (step.quarantine_table(stage), &before.quarantine, &step.quarantine_base)
+    {
+        tables.push(("quarantine", table, state.rows, set_aside, base));
     }
-    if tables.iter().any(|(_, _, state, count)| state.rows != *count) {
+    if tables.iter().any(|(_, _, before, now, _)| before != now) {
         return Ok(false);
     }
-    for (schema, table, state, _) in tables {
-        let delta = release::open(&run.lake, schema, &table, state).await?;
-        session::register_delta(context, quarantine::BEFORE, &table, &delta).await?;
+    for (schema, table, _, _, base) in tables {
+        session::register_delta(context, quarantine::BEFORE, &table, base).await?;
         let was = contents(context, quarantine::BEFORE, &table).await?;
         if was != contents(context, schema, &table).await? {
             return Ok(false);

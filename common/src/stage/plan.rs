@@ -35,7 +35,7 @@ pub fn fingerprints(
         for name in model.needs() {
             let own = fingerprints.get(&name.table).filter(|_| name.schema == inputs.stage);
             let identity = format!("{name}={}", own.cloned().unwrap_or_else(|| inputs.identity(&name)));
-            if own.is_some() || inputs.state(&name).is_some() {
+            if inputs.is_released(&name) {
                 add(&mut made_of, &identity);
                 add(&mut recipe, &inputs.narrowing(&name));
             } else {
@@ -233,14 +233,13 @@ fn made_of_then(
     if needs.iter().any(|name| name.schema == "log") {
         return None;
     }
-    let is_own = |name: &TableName| name.schema == last.stage;
     let then = |name: TableName| {
-        let release = match is_own(&name) {
+        let release = match name.schema == last.stage {
             true => last,
             false => history.find(&name.schema, *last.inputs.get(&name.schema)?)?,
         };
         let state = release.tables.get(&name.to_string()).filter(|_| inputs.narrowing(&name).is_empty())?;
         Some((name, state.clone()))
     };
-    needs.into_iter().filter(|name| is_own(name) || inputs.state(name).is_some()).map(then).collect()
+    needs.into_iter().filter(|name| inputs.is_released(name)).map(then).collect()
 }
