@@ -1,5 +1,8 @@
 //! A small mutator for runs without libFuzzer: the same seed gives the same inputs on every machine.
 
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
 /// Longest input.
 const LONGEST: usize = 4096;
 
@@ -32,26 +35,17 @@ const PIECES: [&str; 24] = [
 ];
 
 /// Makes inputs out of others.
-pub struct Mutator(u64);
+pub struct Mutator(StdRng);
 
 impl Mutator {
     /// That begins at a seed.
     pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// SplitMix64.
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        Self(StdRng::seed_from_u64(seed))
     }
 
     /// A number below `end`; 0 where there is none.
     fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
+        self.0.random_range(0..end.max(1))
     }
 
     /// A part of an input, often short.

@@ -8,11 +8,14 @@ use std::path::Path;
 use spectra_fuzz::mutate::Mutator;
 use spectra_fuzz::{TARGETS, Target};
 
-/// Inputs of a target in the corpus, by name.
+/// Inputs of a target by name: those of the corpus, and every model for what reads models.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
-    let mut inputs: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
-        .unwrap()
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let stages = ["prepare", "clean", "transform", "refine", "analyse"].iter().filter(|_| target == "header");
+    let models = stages.map(|stage| here.join("../..").join(stage).join("models"));
+    let mut inputs: Vec<(String, Vec<u8>)> = models
+        .chain([here.join("corpus").join(target)])
+        .flat_map(|folder| std::fs::read_dir(folder).unwrap())
         .map(|entry| {
             let path = entry.unwrap().path();
             (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap())
