@@ -87,15 +87,24 @@ pub fn has(context: &SessionContext, schema: &str, table: &str) -> bool {
 /// # Errors
 /// When the table cannot be scanned.
 pub async fn register_delta(context: &SessionContext, schema: &str, table: &str, delta: &DeltaTable) -> Result<()> {
-    if let Some(files) = context.copied_config().get_extension::<Files>() {
-        files.learn(delta)?;
-    }
+    learn(context, delta)?;
     let provider = delta
         .table_provider()
         .with_session(Arc::new(context.state()))
         .await
         .with_context(|| format!("reading table {schema}.{table}"))?;
     register(context, schema, table, provider)
+}
+
+/// Has the data files of a table read only as they were written, whatever reads them.
+///
+/// # Errors
+/// When the table was not read.
+pub fn learn(context: &SessionContext, delta: &DeltaTable) -> Result<()> {
+    match context.copied_config().get_extension::<Files>() {
+        Some(files) => files.learn(delta),
+        None => Ok(()),
+    }
 }
 
 /// Lets queries read files of the lake directly. Local files need nothing.

@@ -2,15 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU64;
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::catalog::TableProvider;
-use datafusion::datasource::MemTable;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::object_store::ObjectStoreExt;
 use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
@@ -26,6 +21,10 @@ use futures::StreamExt;
 use url::Url;
 
 use crate::schema::TableSchema;
+
+mod readable;
+
+pub use readable::provider;
 
 /// A data file is closed when it reaches about this size.
 const TARGET_FILE_BYTES: NonZeroU64 = NonZeroU64::new(128 << 20).unwrap();
@@ -187,24 +186,6 @@ pub async fn discard(store: &LogStoreRef, adds: &[Add]) {
             tracing::debug!("leaving uncommitted file {path} behind: {error}");
         }
     }
-}
-
-/// Uncommitted files as something a query can read.
-///
-/// # Errors
-/// When the engine refuses them.
-pub fn provider(table_url: &Url, schema: &SchemaRef, adds: &[Add]) -> Result<Arc<dyn TableProvider>> {
-    if adds.is_empty() {
-        return Ok(Arc::new(MemTable::try_new(schema.clone(), vec![vec![]])?));
-    }
-    let mut urls = Vec::with_capacity(adds.len());
-    for add in adds {
-        urls.push(ListingTableUrl::parse(table_url.join(&add.path)?)?);
-    }
-    let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension(".parquet");
-    let config =
-        ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema.clone());
-    Ok(Arc::new(ListingTable::try_new(config)?))
 }
 
 /// What a commit does with the rows already there.

@@ -186,6 +186,7 @@ impl Comparison<'_> {
         // Rows of a file that both versions have are on both sides.
         let files = [staging::adds_of(&before)?, staging::adds_of(&after)?];
         for (at, (side, columns)) in SIDES.iter().zip([old, new]).enumerate() {
+            session::learn(self.context, [&before, &after][at])?;
             let own = staging::beyond(&files[at], &files[1 - at]);
             let provider = staging::provider(&self.run.lake.table_url(schema, name)?, &columns, &own)?;
             session::register(self.context, side, name, provider)?;

@@ -188,6 +188,10 @@ impl<'a> Looking<'a> {
             Some(count) if !changed::is_worth_it(self.context, &incremental.column, &table.1, count).await? => {
                 Verdict::Whole("most parts changed")
             }
+            // What is not as it was written must not be written again as if it were.
+            Some(_) if !self.are_whole([Some(&table), quarantine.as_ref()]).await? => {
+                Verdict::Whole("a file of its own is missing or damaged")
+            }
             Some(count) => {
                 let (name, table) = table;
                 Verdict::Renew(count, Renewal { incremental: incremental.clone(), name, table, quarantine })
@@ -217,7 +221,16 @@ impl<'a> Looking<'a> {
 
     fn own(&self, schema: &str, table: &str, delta: &DeltaTable) -> Result<(TableName, DataFiles)> {
         let name = TableName { schema: schema.to_owned(), table: table.to_owned() };
-        DataFiles::of(&self.run.lake, &name, delta).map(|files| (name, files))
+        DataFiles::of(self.context, &self.run.lake, &name, delta).map(|files| (name, files))
+    }
+
+    async fn are_whole(&self, tables: [Option<&(TableName, DataFiles)>; 2]) -> Result<bool> {
+        for (_, files) in tables.into_iter().flatten() {
+            if !files.are_whole(self.context).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn open(&mut self, name: &TableName, state: &TableState) -> Result<Opened> {
@@ -226,7 +239,7 @@ impl<'a> Looking<'a> {
             return Ok(opened.clone());
         }
         let delta = release::open(&self.run.lake, &name.schema, &name.table, state).await?;
-        let files = DataFiles::of(&self.run.lake, name, &delta)?;
+        let files = DataFiles::of(self.context, &self.run.lake, name, &delta)?;
         let opened = Opened { delta, files };
         self.opened.insert(key, opened.clone());
         Ok(opened)
@@ -275,10 +288,11 @@ enum Now {
     Staged(DataFiles),
 }
 
-/// Whether a table of which nothing but its inputs changed, if that, has the rows it had, and likewise those set aside.
+/// Whether a table of which nothing but its inputs changed, if that, has the rows it had, and likewise those set aside. It
+/// has not where those it had cannot be read.
 ///
 /// # Errors
-/// When one of them cannot be read.
+/// When what was built cannot be read.
 pub async fn is_as_it_was(
     context: &SessionContext,
     stage: &str,
@@ -297,9 +311,14 @@ pub async fn is_as_it_was(
     }
     for (schema, table, _, _, base) in tables {
         session::register_delta(context, quarantine::BEFORE, &table, base).await?;
-        let was = contents(context, quarantine::BEFORE, &table).await?;
-        if was != contents(context, schema, &table).await? {
-            return Ok(false);
+        let is = contents(context, schema, &table).await?;
+        match contents(context, quarantine::BEFORE, &table).await {
+            Ok(was) if was == is => {}
+            Ok(_) => return Ok(false),
+            Err(error) => {
+                debug!(table, "comparing it with what it was: {error:#}");
+                return Ok(false);
+            }
         }
     }
     Ok(true)

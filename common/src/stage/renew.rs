@@ -4,10 +4,13 @@
 use anyhow::{Context, Result};
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
+use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::object_store::ObjectStoreExt;
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
 use deltalake::kernel::Add;
+use tracing::debug;
 use url::Url;
 
 use super::build::Rows;
@@ -40,17 +43,34 @@ pub struct DataFiles {
 }
 
 impl DataFiles {
-    /// Those of a table at the version it was opened at.
+    /// Those of a table at the version it was opened at; they are read only as they were written.
     ///
     /// # Errors
     /// When its columns cannot be read.
-    pub fn of(lake: &Lake, name: &TableName, delta: &DeltaTable) -> Result<Self> {
+    pub fn of(context: &SessionContext, lake: &Lake, name: &TableName, delta: &DeltaTable) -> Result<Self> {
+        session::learn(context, delta)?;
         let snapshot = delta.snapshot().with_context(|| format!("reading the files of {name}"))?.snapshot();
         Ok(Self {
             url: lake.table_url(&name.schema, &name.table)?,
             schema: snapshot.arrow_schema(),
             adds: staging::adds_of(delta)?,
         })
+    }
+
+    /// Whether all of them are there, and are what was written where that can be told.
+    ///
+    /// # Errors
+    /// When their place is no place of files.
+    pub async fn are_whole(&self, context: &SessionContext) -> Result<bool> {
+        let store = context.runtime_env().object_store(ListingTableUrl::parse(&self.url)?.object_store())?;
+        for add in &self.adds {
+            let path = ListingTableUrl::parse(self.url.join(&add.path)?)?.prefix().clone();
+            if let Err(error) = store.head(&path).await {
+                debug!("looking at a data file that may be kept: {error}");
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Makes some of them readable as a table of the renewal.
@@ -220,5 +240,20 @@ mod tests {
         assert_eq!(broken, [1, 0], "the row of c breaks the first rule; those of b are gone");
         DataFiles { adds: good.files(), ..table }.register(&context, "left", &good.files()).unwrap();
         assert_eq!(texts(&context, "select concat(part, id) from part.left").await, ["a1", "c-3"]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_gone_is_not_taken_for_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::new(folder.path().to_str().unwrap()).unwrap();
+        let table = files(&lake, &[&[("a", 1), ("b", -2)]]).await;
+        let context = session::new(256 << 20, 1).unwrap();
+        let changed = rows(&[("b", 0)]).project(&[0]).unwrap();
+        let changed = MemTable::try_new(changed.schema(), vec![vec![changed]]).unwrap();
+        session::register(&context, SCHEMA, "mended", Arc::new(changed)).unwrap();
+        let found = context.sql("select part as changed from part.mended").await.unwrap().collect().await.unwrap();
+        remember(&context, found).await.unwrap();
+        std::fs::remove_file(folder.path().join("Tables/clean/thing").join(&table.adds[0].path)).unwrap();
+        assert!(sort(&context, "part", &table).await.is_err());
     }
 }

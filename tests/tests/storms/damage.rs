@@ -61,16 +61,19 @@ pub static FAULTS: &[Fault] = &[
     fault("a bit flips in a data file it reads", ALL, |scene| {
         scene.choose_input();
         scene.choose_data_file();
-        let mut bytes = fs::read(&scene.file).unwrap();
-        let at = scene.noise.below(bytes.len() as u64) as usize;
-        bytes[at] ^= 1 << scene.noise.below(8);
-        fs::write(&scene.file, bytes).unwrap();
+        scene.flip_a_bit();
         refused(&["the data file {file} of table {table} is damaged"])
     }),
     fault("a data file of the table it replaces is missing", BUILT, |scene| {
         scene.choose_own();
         scene.choose_data_file();
         fs::remove_file(&scene.file).unwrap();
+        healed(scene)
+    }),
+    fault("a bit flips in a data file of the table it replaces", BUILT, |scene| {
+        scene.choose_own();
+        scene.choose_data_file();
+        scene.flip_a_bit();
         healed(scene)
     }),
     fault("a log entry of a table it reads is no JSON", ALL, |scene| {

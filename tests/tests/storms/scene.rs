@@ -129,6 +129,14 @@ impl Scene {
         self.destroyed.insert(self.name());
     }
 
+    /// In the file that was chosen.
+    pub fn flip_a_bit(&mut self) {
+        let mut bytes = std::fs::read(&self.file).unwrap();
+        let at = self.noise.below(bytes.len() as u64) as usize;
+        bytes[at] ^= 1 << self.noise.below(8);
+        std::fs::write(&self.file, bytes).unwrap();
+    }
+
     pub fn choose(&mut self, table: &str) {
         self.table = table.to_owned();
         self.mended = Mended::Restore(vec![self.table.clone()]);
