@@ -28,6 +28,7 @@ pub mod logging;
 mod memory;
 pub mod model;
 pub mod output;
+mod pool;
 pub mod release;
 pub mod run;
 pub mod schema;

@@ -9,7 +9,7 @@ use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::catalog::{MemorySchemaProvider, TableProvider};
 use datafusion::common::TableReference;
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
@@ -19,6 +19,7 @@ use deltalake::delta_datafusion::planner::DeltaPlanner;
 
 use crate::functions;
 use crate::lake::Lake;
+use crate::pool::Pool;
 use crate::verified::Files;
 
 /// Of `--memory`, the share DataFusion accounts for; the rest is for what it does not see: Parquet writers,
@@ -44,7 +45,7 @@ pub fn new(memory_bytes: u64, threads: usize) -> Result<SessionContext> {
     let files = Arc::new(Files::default());
     let config = config.with_extension(files.clone());
     let pool_bytes = (memory_bytes as f64 * POOL_SHARE) as usize;
-    let pool = TrackConsumersPool::new(FairSpillPool::new(pool_bytes), NonZeroUsize::MIN.saturating_add(4));
+    let pool = TrackConsumersPool::new(Pool::new(pool_bytes), NonZeroUsize::MIN.saturating_add(4));
     let runtime =
         RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc().context("starting the query engine")?;
     let state = SessionStateBuilder::new()
