@@ -12,7 +12,8 @@ const HANDING_ON: &str = "RepartitionExec";
 ///
 /// The engine's repartitioning spills what it is refused, and reads two spilled files in an order in which they were not
 /// written: then all tasks wait for each other, and the query never ends (apache/datafusion#24883, in 55.2.0). What it
-/// holds is small, because whoever fills a channel waits once every channel holds something.
+/// holds is counted and mostly small: whoever fills a channel waits once every channel holds something. Nothing bounds it
+/// while one of them stays empty.
 #[derive(Debug)]
 pub struct Pool(FairSpillPool);
 

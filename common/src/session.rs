@@ -16,10 +16,13 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake::DeltaTable;
 use deltalake::delta_datafusion::planner::DeltaPlanner;
+use deltalake::kernel::Add;
+use url::Url;
 
 use crate::functions;
 use crate::lake::Lake;
 use crate::pool::Pool;
+use crate::staging;
 use crate::verified::Files;
 
 /// Of `--memory`, the share DataFusion accounts for; the rest is for what it does not see: Parquet writers,
@@ -88,7 +91,7 @@ pub fn has(context: &SessionContext, schema: &str, table: &str) -> bool {
 /// # Errors
 /// When the table cannot be scanned.
 pub async fn register_delta(context: &SessionContext, schema: &str, table: &str, delta: &DeltaTable) -> Result<()> {
-    learn(context, delta)?;
+    learn(context, delta.table_url(), &staging::adds_of(delta)?)?;
     let provider = delta
         .table_provider()
         .with_session(Arc::new(context.state()))
@@ -100,10 +103,10 @@ pub async fn register_delta(context: &SessionContext, schema: &str, table: &str,
 /// Has the data files of a table read only as they were written, whatever reads them.
 ///
 /// # Errors
-/// When the table was not read.
-pub fn learn(context: &SessionContext, delta: &DeltaTable) -> Result<()> {
+/// When the place of one is no place.
+pub fn learn(context: &SessionContext, table_url: &Url, adds: &[Add]) -> Result<()> {
     match context.copied_config().get_extension::<Files>() {
-        Some(files) => files.learn(delta),
+        Some(files) => files.learn(table_url, adds),
         None => Ok(()),
     }
 }

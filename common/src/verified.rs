@@ -19,16 +19,16 @@ use datafusion::object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result as StoreResult,
 };
+use deltalake::Path;
 use deltalake::kernel::{Action, Add};
 use deltalake::logstore::LogStoreRef;
-use deltalake::{DeltaTable, Path};
 use futures::stream::BoxStream;
 use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::failure::{Exit, Failure};
 use crate::lake::remedy;
-use crate::staging::{self, Staged};
+use crate::staging::Staged;
 
 /// What stands before our words in an error of the store. Libraries keep the text of a cause and drop the cause.
 const MARK: &str = "Generic lake error: ";
@@ -114,16 +114,15 @@ impl Files {
     /// Remembers what a table's log tells of its data files.
     ///
     /// # Errors
-    /// When the table was not read.
-    pub fn learn(&self, delta: &DeltaTable) -> Result<()> {
-        let root = delta.table_url();
+    /// When the place of one is no place.
+    pub fn learn(&self, root: &Url, adds: &[Add]) -> Result<()> {
         if root.scheme() != "file" {
             return Ok(());
         }
         let parts: Vec<&str> = root.path().split('/').filter(|part| !part.is_empty()).collect();
         let table = parts[parts.len().saturating_sub(2)..].join(".");
-        for add in staging::adds_of(delta)? {
-            self.learn_one(&table, root, &add)?;
+        for add in adds {
+            self.learn_one(&table, root, add)?;
         }
         Ok(())
     }

@@ -185,10 +185,11 @@ impl Comparison<'_> {
         }
         // Rows of a file that both versions have are on both sides.
         let files = [staging::adds_of(&before)?, staging::adds_of(&after)?];
+        let table_url = self.run.lake.table_url(schema, name)?;
         for (at, (side, columns)) in SIDES.iter().zip([old, new]).enumerate() {
-            session::learn(self.context, [&before, &after][at])?;
+            session::learn(self.context, &table_url, &files[at])?;
             let own = staging::beyond(&files[at], &files[1 - at]);
-            let provider = staging::provider(&self.run.lake.table_url(schema, name)?, &columns, &own)?;
+            let provider = staging::provider(&table_url, &columns, &own)?;
             session::register(self.context, side, name, provider)?;
         }
         let key = self.models.iter().find(|model| schema == self.run.stage && model.table == name);

@@ -188,13 +188,14 @@ impl<'a> Looking<'a> {
             Some(count) if !changed::is_worth_it(self.context, &incremental.column, &table.1, count).await? => {
                 Verdict::Whole("most parts changed")
             }
-            // What is not as it was written must not be written again as if it were.
-            Some(_) if !self.are_whole([Some(&table), quarantine.as_ref()]).await? => {
-                Verdict::Whole("a file of its own is missing or damaged")
-            }
             Some(count) => {
                 let (name, table) = table;
-                Verdict::Renew(count, Renewal { incremental: incremental.clone(), name, table, quarantine })
+                let renewal = Renewal { incremental: incremental.clone(), name, table, quarantine };
+                // What is not as it was written must not be written again as if it were.
+                match renewal.is_of_whole_files(self.context).await? {
+                    true => Verdict::Renew(count, renewal),
+                    false => Verdict::Whole("a file of its own is missing or damaged"),
+                }
             }
         })
     }
@@ -222,15 +223,6 @@ impl<'a> Looking<'a> {
     fn own(&self, schema: &str, table: &str, delta: &DeltaTable) -> Result<(TableName, DataFiles)> {
         let name = TableName { schema: schema.to_owned(), table: table.to_owned() };
         DataFiles::of(self.context, &self.run.lake, &name, delta).map(|files| (name, files))
-    }
-
-    async fn are_whole(&self, tables: [Option<&(TableName, DataFiles)>; 2]) -> Result<bool> {
-        for (_, files) in tables.into_iter().flatten() {
-            if !files.are_whole(self.context).await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     async fn open(&mut self, name: &TableName, state: &TableState) -> Result<Opened> {
@@ -312,13 +304,10 @@ pub async fn is_as_it_was(
     for (schema, table, _, _, base) in tables {
         session::register_delta(context, quarantine::BEFORE, &table, base).await?;
         let is = contents(context, schema, &table).await?;
-        match contents(context, quarantine::BEFORE, &table).await {
-            Ok(was) if was == is => {}
-            Ok(_) => return Ok(false),
-            Err(error) => {
-                debug!(table, "comparing it with what it was: {error:#}");
-                return Ok(false);
-            }
+        let was = contents(context, quarantine::BEFORE, &table).await;
+        let was = was.inspect_err(|error| debug!(table, "comparing it with what it was: {error:#}"));
+        if was.ok() != Some(is) {
+            return Ok(false);
         }
     }
     Ok(true)

@@ -4,12 +4,11 @@
 use anyhow::{Context, Result};
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
-use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::object_store::ObjectStoreExt;
 use datafusion::prelude::SessionContext;
-use deltalake::DeltaTable;
 use deltalake::kernel::Add;
+use deltalake::{DeltaTable, Path};
 use tracing::debug;
 use url::Url;
 
@@ -48,29 +47,11 @@ impl DataFiles {
     /// # Errors
     /// When its columns cannot be read.
     pub fn of(context: &SessionContext, lake: &Lake, name: &TableName, delta: &DeltaTable) -> Result<Self> {
-        session::learn(context, delta)?;
         let snapshot = delta.snapshot().with_context(|| format!("reading the files of {name}"))?.snapshot();
-        Ok(Self {
-            url: lake.table_url(&name.schema, &name.table)?,
-            schema: snapshot.arrow_schema(),
-            adds: staging::adds_of(delta)?,
-        })
-    }
-
-    /// Whether all of them are there, and are what was written where that can be told.
-    ///
-    /// # Errors
-    /// When their place is no place of files.
-    pub async fn are_whole(&self, context: &SessionContext) -> Result<bool> {
-        let store = context.runtime_env().object_store(ListingTableUrl::parse(&self.url)?.object_store())?;
-        for add in &self.adds {
-            let path = ListingTableUrl::parse(self.url.join(&add.path)?)?.prefix().clone();
-            if let Err(error) = store.head(&path).await {
-                debug!("looking at a data file that may be kept: {error}");
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let url = lake.table_url(&name.schema, &name.table)?;
+        let adds = staging::adds_of(delta)?;
+        session::learn(context, &url, &adds)?;
+        Ok(Self { url, schema: snapshot.arrow_schema(), adds })
     }
 
     /// Makes some of them readable as a table of the renewal.
@@ -103,6 +84,24 @@ pub struct Renewal {
 }
 
 impl Renewal {
+    /// Whether the files of its tables are all there, and are what was written where that can be told.
+    ///
+    /// # Errors
+    /// When their place is no place of files.
+    pub async fn is_of_whole_files(&self, context: &SessionContext) -> Result<bool> {
+        for files in std::iter::once(&self.table).chain(self.quarantine.as_ref().map(|(_, files)| files)) {
+            let store = context.runtime_env().object_store_registry.get_store(&files.url)?;
+            for add in &files.adds {
+                let path = Path::from_url_path(files.url.join(&add.path)?.path())?;
+                if let Err(error) = store.head(&path).await {
+                    debug!(table = self.name.table, "looking at a data file that may be kept: {error}");
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
     /// A plan of the parts alone that changed.
     ///
     /// # Errors
@@ -219,6 +218,15 @@ mod tests {
     use crate::stage::changed::remember;
     use crate::stage::changed::samples::{files, name, rows, texts};
 
+    /// Says that part b changed.
+    async fn change(context: &SessionContext) {
+        let changed = rows(&[("b", 0)]).project(&[0]).unwrap();
+        let changed = MemTable::try_new(changed.schema(), vec![vec![changed]]).unwrap();
+        session::register(context, SCHEMA, "mended", Arc::new(changed)).unwrap();
+        let found = context.sql("select part as changed from part.mended").await.unwrap().collect().await.unwrap();
+        assert_eq!(remember(context, found).await.unwrap(), Some(1));
+    }
+
     #[tokio::test]
     async fn rows_of_what_did_not_change_stay_and_are_judged() {
         let folder = tempfile::tempdir().unwrap();
@@ -227,13 +235,7 @@ mod tests {
         let context = session::new(256 << 20, 1).unwrap();
         let incremental = Incremental { column: "part".to_owned(), inputs: [(name(), "part".to_owned())].into() };
         let renewal = Renewal { incremental, name: name(), table: table.clone(), quarantine: None };
-        let changed = MemTable::try_new(
-            rows(&[]).project(&[0]).unwrap().schema(),
-            vec![vec![rows(&[("b", 0)]).project(&[0]).unwrap()]],
-        );
-        session::register(&context, SCHEMA, "mended", Arc::new(changed.unwrap())).unwrap();
-        let found = context.sql("select part as changed from part.mended").await.unwrap().collect().await.unwrap();
-        assert_eq!(remember(&context, found).await.unwrap(), Some(1));
+        change(&context).await;
         let (mut good, mut bad) = (Rows::default(), Rows::default());
         let broken = renewal.keep(&lake, &context, &["id > 0", "id < 10"], &mut good, &mut bad).await.unwrap();
         assert_eq!(good.kept.iter().map(|add| &add.path).collect::<Vec<_>>(), [&table.adds[1].path]);
@@ -248,11 +250,7 @@ mod tests {
         let lake = Lake::new(folder.path().to_str().unwrap()).unwrap();
         let table = files(&lake, &[&[("a", 1), ("b", -2)]]).await;
         let context = session::new(256 << 20, 1).unwrap();
-        let changed = rows(&[("b", 0)]).project(&[0]).unwrap();
-        let changed = MemTable::try_new(changed.schema(), vec![vec![changed]]).unwrap();
-        session::register(&context, SCHEMA, "mended", Arc::new(changed)).unwrap();
-        let found = context.sql("select part as changed from part.mended").await.unwrap().collect().await.unwrap();
-        remember(&context, found).await.unwrap();
+        change(&context).await;
         std::fs::remove_file(folder.path().join("Tables/clean/thing").join(&table.adds[0].path)).unwrap();
         assert!(sort(&context, "part", &table).await.is_err());
     }
