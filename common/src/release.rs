@@ -83,17 +83,25 @@ pub struct TableState {
     /// The older version whose rows this one has, where upkeep put them into fewer files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_as: Option<u64>,
+    /// What told the data files of that version from any others.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub same_files: String,
 }
 
 impl TableState {
-    /// Equal for two versions of a table that have the same rows.
-    pub fn content_version(&self) -> u64 {
-        self.same_as.unwrap_or(self.version)
+    /// Equal for two versions of a table that have the same rows, and for no others. The number alone would not do: a table
+    /// that was moved away and made anew counts its versions anew.
+    pub fn content(&self) -> (u64, &str) {
+        match self.same_as {
+            Some(version) => (version, &self.same_files),
+            None => (self.version, &self.files),
+        }
     }
 
     /// What a later version is that has the same rows; its own number is known once it is committed.
     pub fn with_same_rows(&self) -> Self {
-        Self { same_as: Some(self.content_version()), ..self.clone() }
+        let (version, files) = self.content();
+        Self { same_as: Some(version), same_files: files.to_owned(), ..self.clone() }
     }
 }
 
@@ -290,4 +298,26 @@ fn is_newer(version: &str) -> bool {
         Some((parts.next()?.ok()?, parts.next()?.ok()?))
     };
     leading(version) > leading(OUR_VERSION)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TableState;
+
+    fn state(version: u64, files: &str) -> TableState {
+        TableState { version, files: files.to_owned(), ..TableState::default() }
+    }
+
+    #[test]
+    fn a_table_made_anew_is_another_at_the_same_version() {
+        assert_ne!(state(1, "of monday").content(), state(1, "made anew").content());
+    }
+
+    #[test]
+    fn rows_put_into_fewer_files_are_the_same_rows() {
+        let kept_up = TableState { version: 4, files: "merged".to_owned(), ..state(3, "many").with_same_rows() };
+        assert_eq!(kept_up.content(), state(3, "many").content());
+        let again = TableState { version: 5, files: "merged again".to_owned(), ..kept_up.with_same_rows() };
+        assert_eq!(again.content(), state(3, "many").content());
+    }
 }

@@ -188,7 +188,8 @@ impl Landed {
     fn landings(&self) -> String {
         let mut text = format!("reader {READER}");
         for (resource, state) in &self.resources {
-            let _ = write!(text, " {resource} {}", state.content_version());
+            let (version, files) = state.content();
+            let _ = write!(text, " {resource} {version} {files}");
         }
         text
     }

@@ -126,6 +126,7 @@ async fn rewrite(
     writer.write_all(rows).await.with_context(|| format!("copying source.{table}"))?;
     let staged = Staged::of(writer.close().await?);
     let actions = staging::replacement(delta, snapshot.schema().as_ref(), &staged.adds)?;
-    let state = TableState { same_as: None, rows: staged.row_count, ..state.clone() };
+    let rows = staged.row_count;
+    let state = TableState { same_as: None, same_files: String::new(), rows, ..state.clone() };
     Ok(Change::Rewrite { state, actions, action: "folded" })
 }

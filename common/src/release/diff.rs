@@ -142,7 +142,7 @@ impl Comparison<'_> {
     }
 
     fn is_same_version(&self, table: &str) -> bool {
-        let [before, after] = self.sides.map(|side| side.tables.get(table).map(|state| state.content_version()));
+        let [before, after] = self.sides.map(|side| side.tables.get(table).map(|state| state.content()));
         before.is_some() && before == after
     }
 

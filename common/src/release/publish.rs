@@ -309,6 +309,7 @@ async fn commit(
         is_carried: false,
         files,
         same_as: None,
+        same_files: String::new(),
     };
     Ok((action, Some(staged), state))
 }

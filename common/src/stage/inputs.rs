@@ -209,7 +209,8 @@ impl Inputs {
             return format!("{:?}", self.counts);
         }
         if let Some(state) = self.tables.get(name) {
-            return format!("version {}{}", state.content_version(), self.narrowing(name));
+            let (version, files) = state.content();
+            return format!("version {version} {files}{}", self.narrowing(name));
         }
         if let Some(own) = self.worked_out_in(&name.schema) {
             return own.identity(&name.table);

@@ -46,7 +46,7 @@ pub struct Looking<'a> {
     stage: &'a Definition,
     context: &'a SessionContext,
     inputs: &'a Inputs,
-    opened: HashMap<(TableName, u64), Opened>,
+    opened: HashMap<(TableName, u64, String), Opened>,
 }
 
 impl<'a> Looking<'a> {
@@ -104,7 +104,7 @@ impl<'a> Looking<'a> {
         let mut others = Vec::new();
         for (name, state) in made_of {
             let now = match self.now(name, pending) {
-                Some(Now::Stored(now)) if now.content_version() == state.content_version() => continue,
+                Some(Now::Stored(now)) if now.content() == state.content() => continue,
                 Some(Now::Stored(now)) => match self.open(name, &now).await {
                     Ok(opened) => opened.files,
                     Err(_) => return Ok(None),
@@ -226,7 +226,7 @@ impl<'a> Looking<'a> {
     }
 
     async fn open(&mut self, name: &TableName, state: &TableState) -> Result<Opened> {
-        let key = (name.clone(), state.version);
+        let key = (name.clone(), state.version, state.files.clone());
         if let Some(opened) = self.opened.get(&key) {
             return Ok(opened.clone());
         }
