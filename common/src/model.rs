@@ -62,6 +62,9 @@ pub struct Reference {
     pub target: String,
 }
 
+/// What a line of a header may begin with that is obeyed.
+pub const DIRECTIVES: [&str; 5] = ["key", "expect", "reference", "conserves", "incremental"];
+
 /// Which part of a model's rows is made of which part of its inputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incremental {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::DIRECTIVES;
+
 /// A header's words, taken apart.
 #[derive(Debug, Default, PartialEq)]
 pub struct Words {
@@ -24,7 +26,7 @@ pub fn words(sql: &str, columns: &BTreeSet<String>) -> Words {
             continue;
         }
         let text = comment.trim();
-        is_directive = ["key:", "expect:", "reference:", "conserves:"].iter().any(|word| text.starts_with(word));
+        is_directive = text.split_once(':').is_some_and(|(word, _)| DIRECTIVES.contains(&word));
         if is_directive {
             open = None;
             continue;
@@ -102,6 +104,7 @@ mod tests {
         -- daysElapsed: days since the start. daysRemaining: days to the end;\n\
         --     negative when past.\n\
         -- key: cycleKey\n\
+        -- incremental: cycleId of a.cycle, b.release\n\
         -- expect: build is not null\n--     or true, else warn\n\
         -- cycleKey: surrogate key of the cycle.\n\
         select 1";
