@@ -141,11 +141,7 @@ pub fn hint_of(error: &anyhow::Error) -> Option<String> {
     if let Some(hint) = failure_of(error).and_then(|failure| failure.hint) {
         return Some(hint);
     }
-    let is_exhausted = |cause: &(dyn std::error::Error + 'static)| {
-        let query = cause.downcast_ref::<DataFusionError>();
-        query.is_some_and(|error| matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)))
-    };
-    if error.chain().any(is_exhausted) {
+    if is_out_of_memory(error) {
         return Some("give the run more with --memory, or fewer --threads".to_owned());
     }
     let hint = match io_kind(error) {
@@ -161,6 +157,12 @@ pub fn hint_of(error: &anyhow::Error) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+/// Whether a query was refused memory that it can neither do without nor spill.
+pub fn is_out_of_memory(error: &anyhow::Error) -> bool {
+    let mut queries = error.chain().filter_map(|cause| cause.downcast_ref::<DataFusionError>());
+    queries.any(|error| matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)))
 }
 
 /// What the system said, even where a library kept only the words of it.

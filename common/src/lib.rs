@@ -15,10 +15,11 @@
 //!
 //! and when needed: [`session`] (the SQL engine), [`functions`] (what SQL lacks), [`staging`] (files written
 //! but not committed), [`verified`] (files read as they were written), [`schema`] (which types a table may have),
-//! `memory` (how much there is), [`failure`] (errors with an exit code), [`logging`] and [`output`] (what a person or a collector sees).
+//! `memory` (how much there is), `pool` and `estimates` (who gets it), [`failure`] (errors with an exit code), [`logging`] and [`output`] (what a person or a collector sees).
 
 pub mod command;
 pub mod dictionary;
+mod estimates;
 pub mod failure;
 pub mod functions;
 pub mod lake;

@@ -11,6 +11,8 @@ mod parts;
 mod plan;
 mod quarantine;
 mod renew;
+mod share;
+mod split;
 mod worked_out;
 
 pub use inputs::{ReferenceFile, input_columns};

@@ -10,6 +10,7 @@
 -- hasBeenExecuted: one of its executions there now is Success, Failure or Blocked.
 -- isRecentAssignment: assigned at most recentAssignmentDays days before the as-of date.
 -- key: testcaseKey, cycleKey
+-- incremental: cycleKey of transform.bridgeTestcaseCycle, refine.cycleTestcase, refine.testcaseCycleResult
 -- expect: executedCount <= executionCount, else fail
 -- expect: hasBeenExecuted = (executedCount > 0), else fail
 -- expect: isActive or executionCount = 0, else fail

@@ -47,6 +47,7 @@ mod golden;
 mod hostile;
 mod incremental;
 mod kills;
+mod memory;
 mod origins;
 mod pipeline;
 mod planning;

@@ -4,28 +4,25 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
-use datafusion::arrow::compute::{and, filter_record_batch, not, prep_null_mask_filter};
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::DFSchema;
-use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr, execute_stream_partitioned};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream_partitioned};
 use datafusion::prelude::{DataFrame, SessionContext};
 use deltalake::kernel::Add;
-use deltalake::kernel::schema::cast::cast_record_batch;
-use futures::StreamExt;
 use tokio::task::JoinSet;
+use tracing::{debug, info};
 
 use super::acceptances::Accepted;
-use super::check::{EXAMPLE_COUNT, examples, row_text};
+use super::check::{EXAMPLE_COUNT, examples};
 use super::renew::Renewal;
-use crate::failure::{Exit, failure};
-use crate::lake::Lake;
+use super::share;
+use super::split::{Rule, Splitting, quarantine_schema};
+use crate::failure::{self, Exit, failure, is_out_of_memory};
 use crate::model::{self, Expectation, Model, Otherwise};
 use crate::release;
 use crate::run::Run;
 use crate::schema::TableSchema;
 use crate::session;
-use crate::staging::{self, RowGroup, Writer};
+use crate::staging;
 
 /// A model's tables, written and not committed.
 pub struct Built {
@@ -64,16 +61,9 @@ impl Rows {
     }
 }
 
-/// An expectation, ready to be evaluated.
-#[derive(Clone)]
-struct Rule {
-    text: String,
-    otherwise: Otherwise,
-    condition: Arc<dyn PhysicalExpr>,
-}
-
 /// Builds a model's tables as uncommitted files and makes the main one readable. With a renewal only the parts that
-/// changed are worked out.
+/// changed are worked out. A query that does not fit in memory is run again, in shares where its parts are known to be
+/// independent of each other, at last with joins that spill.
 ///
 /// # Errors
 /// [`Exit::DataRefused`] when an expectation says `fail`; [`Exit::Configuration`] when the query or a rule is wrong.
@@ -86,22 +76,33 @@ pub async fn build(
     accepted: &Accepted,
     renewal: Option<&Renewal>,
 ) -> Result<Built> {
-    let mut good = Rows::default();
-    let mut bad = Rows::default();
-    let place = Place { run, stage, context, model, quarantine_table, accepted };
-    match place.build(renewal, &mut good, &mut bad).await {
-        Ok(built) => Ok(built),
-        Err(error) => {
-            staging::discard(&run.lake.log_store(stage, &model.table)?, &good.written).await;
-            if let Some(table) = quarantine_table {
-                staging::discard(&run.lake.log_store("quarantine", table)?, &bad.written).await;
-            }
-            Err(error)
+    let is_divided = model.incremental.is_some();
+    let sorting = session::sorting(context);
+    let ways = [
+        (true, context, 1, "at once"),
+        (is_divided, context, 4, "in 4 shares"),
+        (is_divided, context, 16, "in 16 shares"),
+        (is_divided, &sorting, 16, "in 16 shares with joins that spill"),
+        (true, &sorting, 1, "with joins that spill"),
+    ];
+    let mut refused: Option<anyhow::Error> = None;
+    for (_, context, share_count, way) in ways.into_iter().filter(|(is_open, ..)| *is_open) {
+        if let Some(error) = &refused {
+            debug!(table = model.table, "{}", failure::one_line(error));
+            info!(table = model.table, "building {stage}.{} again {way}: it does not fit in memory", model.table);
+            session::released(context).await;
+        }
+        let place = Place { run, stage, context, model, quarantine_table, accepted, share_count };
+        match place.built_or_discarded(renewal).await {
+            Err(error) if is_out_of_memory(&error) => refused = Some(error),
+            other => return other,
         }
     }
+    Err(refused.context("a table was built in no way")?)
 }
 
 /// What is built, and where.
+#[derive(Clone, Copy)]
 struct Place<'a> {
     run: &'a Run,
     stage: &'a str,
@@ -109,18 +110,28 @@ struct Place<'a> {
     model: &'a Model,
     quarantine_table: Option<&'a str>,
     accepted: &'a Accepted,
+    /// How many shares it is worked out in, one after the other.
+    share_count: u32,
 }
 
 impl Place<'_> {
+    async fn built_or_discarded(self, renewal: Option<&Renewal>) -> Result<Built> {
+        let mut good = Rows::default();
+        let mut bad = Rows::default();
+        let built = self.build(renewal, &mut good, &mut bad).await;
+        if built.is_err() {
+            staging::discard(&self.run.lake.log_store(self.stage, &self.model.table)?, &good.written).await;
+            if let Some(table) = self.quarantine_table {
+                staging::discard(&self.run.lake.log_store("quarantine", table)?, &bad.written).await;
+            }
+        }
+        built
+    }
+
     async fn build(&self, renewal: Option<&Renewal>, good: &mut Rows, bad: &mut Rows) -> Result<Built> {
         let Self { run, stage, context, model, .. } = self;
         let doing = || format!("building {stage}.{} ({})", model.table, model.file);
-        let mut frame = context.sql(&model.sql).await.with_context(doing)?;
-        if let Some(renewal) = renewal {
-            let narrowed = renewal.narrow(context, frame.into_optimized_plan()?).await.with_context(doing)?;
-            frame = DataFrame::new(context.state(), narrowed);
-        }
-        let plan = frame.create_physical_plan().await.with_context(doing)?;
+        let plan = self.planned(renewal, 0).await.with_context(doing)?;
         let schema = TableSchema::of(&plan.schema()).map_err(|error| {
             failure(Exit::Configuration, format!("{}: {error}", model.file), "change the query's select list")
         })?;
@@ -138,7 +149,12 @@ impl Place<'_> {
             key: model.key.clone().into(),
             accepted: Arc::new(self.accepted.clone()),
         };
-        let mut counts = self.split(plan, splitting, good, bad).await.with_context(doing)?;
+        let mut counts = self.split(plan, splitting.clone(), good, bad).await.with_context(doing)?;
+        for share in 1..self.share_count {
+            let plan = self.planned(renewal, share).await.with_context(doing)?;
+            let more = self.split(plan, splitting.clone(), good, bad).await.with_context(doing)?;
+            counts.iter_mut().zip(more).for_each(|(count, more)| *count += more);
+        }
         if let Some(renewal) = renewal {
             let kept = renewal.keep(&run.lake, context, &rules_of(&rules), good, bad).await.with_context(doing)?;
             counts.iter_mut().zip(kept).for_each(|(count, kept)| *count += kept);
@@ -180,6 +196,21 @@ impl Place<'_> {
             warnings,
             broken: broken.into_iter().map(Broken::told).collect(),
         })
+    }
+
+    /// The query as it is run for one share of the parts.
+    async fn planned(&self, renewal: Option<&Renewal>, share: u32) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut frame = self.context.sql(&self.model.sql).await?;
+        if let Some(incremental) = self.model.incremental.as_ref().filter(|_| self.share_count > 1) {
+            let narrowed =
+                share::narrowed(self.context, frame.into_optimized_plan()?, incremental, share, self.share_count)?;
+            frame = DataFrame::new(self.context.state(), narrowed);
+        }
+        if let Some(renewal) = renewal {
+            let narrowed = renewal.narrow(self.context, frame.into_optimized_plan()?).await?;
+            frame = DataFrame::new(self.context.state(), narrowed);
+        }
+        Ok(frame.create_physical_plan().await?)
     }
 
     fn rules(&self, schema: &TableSchema) -> Result<Vec<Rule>> {
@@ -337,124 +368,4 @@ fn check_columns(model: &Model, schema: &TableSchema) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn quarantine_schema(schema: &TableSchema) -> Result<TableSchema> {
-    let mut fields: Vec<Field> = schema.arrow.fields().iter().map(|field| field.as_ref().clone()).collect();
-    fields.push(Field::new("quarantineReasons", DataType::Utf8, true));
-    TableSchema::of(&Schema::new(fields))
-}
-
-/// What one task needs to split and stage one stream of rows.
-#[derive(Clone)]
-struct Splitting {
-    rules: Arc<[Rule]>,
-    schema: TableSchema,
-    quarantine_schema: TableSchema,
-    lake: Lake,
-    stage: String,
-    table: String,
-    quarantine_table: Option<String>,
-    /// Columns that identify a row.
-    key: Arc<[String]>,
-    accepted: Arc<Accepted>,
-}
-
-struct Part {
-    good: Vec<Add>,
-    bad: Vec<Add>,
-    /// Rows that broke each rule.
-    counts: Vec<i64>,
-}
-
-impl Splitting {
-    async fn run(self, mut stream: datafusion::execution::SendableRecordBatchStream) -> Result<Part> {
-        let mut good = Writer::new(&self.lake.log_store(&self.stage, &self.table)?, &self.schema, RowGroup::Typed);
-        let mut bad = match &self.quarantine_table {
-            Some(table) => {
-                Some(Writer::new(&self.lake.log_store("quarantine", table)?, &self.quarantine_schema, RowGroup::Typed))
-            }
-            None => None,
-        };
-        let mut counts = vec![0; self.rules.len()];
-        while let Some(batch) = stream.next().await {
-            let batch = cast_record_batch(&batch?, self.schema.arrow.clone(), false, false)?;
-            let (keep, set_aside) = self.split(&batch, &mut counts)?;
-            good.write(&keep).await?;
-            if let (Some(bad), Some(set_aside)) = (&mut bad, set_aside) {
-                bad.write(&set_aside).await?;
-            }
-        }
-        let bad = match bad {
-            Some(bad) => bad.close().await?,
-            None => Vec::new(),
-        };
-        Ok(Part { good: good.close().await?, bad, counts })
-    }
-
-    /// Rows to keep, and rows to set aside with every reason.
-    fn split(&self, batch: &RecordBatch, counts: &mut [i64]) -> Result<(RecordBatch, Option<RecordBatch>)> {
-        let mut keep: Option<BooleanArray> = None;
-        let mut reasons: Vec<(&str, BooleanArray)> = Vec::new();
-        for (index, rule) in self.rules.iter().enumerate() {
-            let value = rule.condition.evaluate(batch)?.into_array(batch.num_rows())?;
-            let holds = true_only(&value);
-            let breaks = not(&holds)?;
-            counts[index] += i64::try_from(breaks.true_count())?;
-            if rule.otherwise == Otherwise::Quarantine {
-                keep = Some(match keep {
-                    Some(keep) => and(&keep, &holds)?,
-                    None => holds,
-                });
-                reasons.push((&rule.text, breaks));
-            }
-        }
-        let keep = keep.map(|keep| self.let_through(batch, keep, &reasons)).transpose()?;
-        match keep {
-            Some(keep) if keep.true_count() < batch.num_rows() => {
-                let set_aside =
-                    filter_record_batch(&with_reasons(batch, &reasons, &self.quarantine_schema)?, &not(&keep)?)?;
-                Ok((filter_record_batch(batch, &keep)?, Some(set_aside)))
-            }
-            _ => Ok((batch.clone(), None)),
-        }
-    }
-
-    /// Keeps rows too that break only rules they may break.
-    fn let_through(
-        &self,
-        batch: &RecordBatch,
-        keep: BooleanArray,
-        reasons: &[(&str, BooleanArray)],
-    ) -> Result<BooleanArray> {
-        if self.accepted.is_empty() || keep.true_count() == batch.num_rows() {
-            return Ok(keep);
-        }
-        let places = self.key.iter().map(|name| batch.schema().index_of(name)).collect::<Result<Vec<_>, _>>()?;
-        let keys = batch.project(&places)?;
-        let passes = |row: usize| -> Result<bool> {
-            let broken = reasons.iter().filter(|(_, breaks)| breaks.value(row)).map(|(text, _)| *text);
-            Ok(keep.value(row) || self.accepted.covers(&row_text(&keys, row)?, broken))
-        };
-        Ok((0..batch.num_rows()).map(passes).collect::<Result<Vec<_>>>()?.into())
-    }
-}
-
-/// Null is not true.
-fn true_only(value: &ArrayRef) -> BooleanArray {
-    let value = value.as_boolean();
-    if value.null_count() > 0 { prep_null_mask_filter(value) } else { value.clone() }
-}
-
-fn with_reasons(batch: &RecordBatch, reasons: &[(&str, BooleanArray)], schema: &TableSchema) -> Result<RecordBatch> {
-    let text: StringArray = (0..batch.num_rows())
-        .map(|row| {
-            let broken: Vec<&str> =
-                reasons.iter().filter(|(_, breaks)| breaks.value(row)).map(|(text, _)| *text).collect();
-            (!broken.is_empty()).then(|| broken.join("; "))
-        })
-        .collect();
-    let mut columns = batch.columns().to_vec();
-    columns.push(Arc::new(text));
-    Ok(RecordBatch::try_new(schema.arrow.clone(), columns)?)
 }

@@ -96,7 +96,7 @@ impl Input {
         };
         let (column, name) = key;
         let sql = format!("select distinct {column} as {name} from {SCHEMA}.{all_of}");
-        Ok(context.sql(&sql).await?.collect().await?)
+        session::rows(context, &sql).await
     }
 }
 
@@ -128,7 +128,7 @@ async fn differing<'a>(
         sums(now),
         same_keys(["o", "n"], keys)
     );
-    Ok(context.sql(&sql).await?.collect().await?)
+    session::rows(context, &sql).await
 }
 
 /// That two rows have the same keys.
@@ -169,7 +169,7 @@ pub async fn parts_of_side(
         "select distinct p.changed from part.\"sideChanged\" as s join part.\"sideReached\" as p on {}",
         same_keys(["s", "p"], &keys)
     );
-    Ok(Some(context.sql(&sql).await?.collect().await?))
+    Ok(Some(session::rows(context, &sql).await?))
 }
 
 /// Makes the rows of a side readable: its columns as c0, c1, …, its keys as k0, k1, …
@@ -192,7 +192,7 @@ pub async fn remember(context: &SessionContext, parts: Vec<RecordBatch>) -> Resu
     let Some(first) = parts.first() else { return Ok(Some(0)) };
     let together = MemTable::try_new(first.schema(), vec![parts])?;
     session::register(context, SCHEMA, "found", Arc::new(together))?;
-    let distinct = context.sql("select distinct changed from part.found").await?.collect().await?;
+    let distinct = session::rows(context, "select distinct changed from part.found").await?;
     let count: usize = distinct.iter().map(RecordBatch::num_rows).sum();
     let is_known = distinct.iter().all(|batch| batch.column(0).null_count() == 0);
     let Some(first) = distinct.first() else { return Ok(Some(0)) };

@@ -78,7 +78,7 @@ fn refuse(table: &str, rule: &str, examples: &[String]) -> anyhow::Error {
 /// # Errors
 /// When the engine refuses.
 pub async fn examples(context: &SessionContext, sql: &str) -> Result<Vec<String>> {
-    let batches = context.sql(sql).await?.collect().await?;
+    let batches = session::rows(context, sql).await?;
     let mut lines = Vec::new();
     for batch in &batches {
         for row in 0..batch.num_rows() {

@@ -13,7 +13,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, JoinType, TableReference};
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::expr::WindowFunction;
-use datafusion::logical_expr::{Distinct, Expr, Join, LogicalPlan, LogicalPlanBuilder, TableScan, TableSource};
+use datafusion::logical_expr::{Distinct, Expr, Join, LogicalPlan, TableScan, TableSource};
 
 use crate::model::{Incremental, TableName};
 
@@ -63,23 +63,27 @@ pub fn prove(plan: &LogicalPlan, declared: &Incremental) -> Result<Proved, Refus
     }
 }
 
-/// The plan, proved before, of the parts alone that stand in the one column of `changed`.
+/// A plan, proved before, with a step upon every scan that has the parts: what narrows a scan, given the column that is the
+/// part, to some of them.
 ///
 /// # Errors
 /// When the engine cannot put the plan together again.
-pub fn narrowed(plan: LogicalPlan, declared: &Incremental, changed: &LogicalPlan) -> EngineResult<LogicalPlan> {
+pub fn narrowed(
+    plan: LogicalPlan,
+    declared: &Incremental,
+    step: &dyn Fn(LogicalPlan, Column) -> EngineResult<LogicalPlan>,
+) -> EngineResult<LogicalPlan> {
     if let LogicalPlan::TableScan(scan) = &plan {
         let Some((_, column)) = declared.inputs.iter().find(|(name, _)| is_scan_of(scan, name)) else {
             return Ok(plan);
         };
-        let own = Column::new(Some(scan.table_name.clone()), column);
-        let on = (vec![own], changed.schema().columns());
-        return LogicalPlanBuilder::from(plan).join(changed.clone(), JoinType::LeftSemi, on, None)?.build();
+        let part = Column::new(Some(scan.table_name.clone()), column);
+        return step(plan, part);
     }
     let each = |child: LogicalPlan| {
         let mut proof = Proof { declared, proved: Proved::default() };
         match proof.held(&child) {
-            Ok(Some(_)) => Ok(Transformed::yes(narrowed(child, declared, changed)?)),
+            Ok(Some(_)) => Ok(Transformed::yes(narrowed(child, declared, step)?)),
             _ => Ok(Transformed::no(child)),
         }
     };

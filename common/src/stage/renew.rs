@@ -4,7 +4,8 @@
 use anyhow::{Context, Result};
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::common::{Column, JoinType};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::object_store::ObjectStoreExt;
 use datafusion::prelude::SessionContext;
 use deltalake::kernel::Add;
@@ -108,7 +109,11 @@ impl Renewal {
     /// When the engine refuses.
     pub async fn narrow(&self, context: &SessionContext, plan: LogicalPlan) -> Result<LogicalPlan> {
         let changed = context.table(CHANGED).await?.into_unoptimized_plan();
-        Ok(parts::narrowed(plan, &self.incremental, &changed)?)
+        let those_changed = |scan: LogicalPlan, part: Column| {
+            let on = (vec![part], changed.schema().columns());
+            LogicalPlanBuilder::from(scan).join(changed.clone(), JoinType::LeftSemi, on, None)?.build()
+        };
+        Ok(parts::narrowed(plan, &self.incremental, &those_changed)?)
     }
 
     /// Adds the rows that did not change to those that were written, and counts how many of them break each rule.
