@@ -53,6 +53,7 @@ pub fn new(memory_bytes: u64, threads: usize) -> Result<SessionContext> {
         // String views cost memory in sorts and windows, and speed when parsing JSON.
         .set_bool("datafusion.execution.parquet.schema_force_view_types", false)
         .set_bool("datafusion.sql_parser.map_string_types_to_utf8view", false)
+        // Sizes of joins are expected as `estimates` says.
         .set_bool("datafusion.optimizer.use_statistics_registry", true)
         // Without it timestamps have no zone, and Delta needs a table feature other readers lack.
         .set_str("datafusion.execution.time_zone", "UTC");
