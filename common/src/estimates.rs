@@ -41,9 +41,8 @@ impl StatisticsProvider for Estimates {
         plan: &dyn ExecutionPlan,
         children: &[ExtendedStatistics],
     ) -> Result<StatisticsResult> {
-        let of_children: Vec<Option<usize>> =
-            children.iter().map(|child| child.base().num_rows.get_value().copied()).collect();
-        let rows = match of_children.iter().copied().collect::<Option<Vec<usize>>>() {
+        let inputs = children.iter().map(|child| child.base().num_rows.get_value().copied());
+        let rows = match inputs.collect::<Option<Vec<usize>>>() {
             Some(inputs) if inputs.is_empty() => {
                 StatisticsContext::new().compute(plan, &StatisticsArgs::new())?.num_rows.get_value().copied()
             }
@@ -105,11 +104,11 @@ fn width(schema: &Schema) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::datasource::MemTable;
     use datafusion::physical_plan::displayable;
 
     use super::*;
     use crate::session;
+    use crate::session::samples::hold;
 
     #[tokio::test]
     async fn a_few_groups_that_are_joined_often_are_kept_in_memory_and_not_the_wide_rows() {
@@ -117,9 +116,7 @@ mod tests {
         let text = "repeat('x', 40)";
         let wide =
             format!("select v % 10 as key, v as id, {text} as a, {text} as b from generate_series(1, 20000) as s(v)");
-        let batches = context.sql(&wide).await.unwrap().collect().await.unwrap();
-        let held = MemTable::try_new(batches[0].schema(), vec![batches]).unwrap();
-        session::register(&context, "a", "wide", Arc::new(held)).unwrap();
+        hold(&context, "a", "wide", &wide).await;
         let sql = "with few as (
                 select one.key, one.first, other.last, third.id
                 from (select key, min(id) as first from a.wide group by key) as one

@@ -215,6 +215,21 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Tables of a few rows for tests.
+#[cfg(test)]
+pub mod samples {
+    use datafusion::datasource::MemTable;
+
+    use super::*;
+
+    /// Makes the rows of a query readable as a table whose size is known.
+    pub async fn hold(context: &SessionContext, schema: &str, table: &str, sql: &str) {
+        let batches = asked(context, sql).await.unwrap();
+        let held = MemTable::try_new(batches[0].schema(), vec![batches]).unwrap();
+        register(context, schema, table, Arc::new(held)).unwrap();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

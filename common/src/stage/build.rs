@@ -1,6 +1,7 @@
 //! Builds one model: runs its query once, splits rows by expectation while they pass, stages both parts.
 
 use std::collections::{BTreeSet, HashSet};
+use std::fmt;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -76,29 +77,53 @@ pub async fn build(
     accepted: &Accepted,
     renewal: Option<&Renewal>,
 ) -> Result<Built> {
-    let is_divided = model.incremental.is_some();
-    let sorting = session::sorting(context);
-    let ways = [
-        (true, context, 1, "at once"),
-        (is_divided, context, 4, "in 4 shares"),
-        (is_divided, context, 16, "in 16 shares"),
-        (is_divided, &sorting, 16, "in 16 shares with joins that spill"),
-        (true, &sorting, 1, "with joins that spill"),
-    ];
     let mut refused: Option<anyhow::Error> = None;
-    for (_, context, share_count, way) in ways.into_iter().filter(|(is_open, ..)| *is_open) {
+    for way in WAYS.into_iter().filter(|way| way.share_count == 1 || model.incremental.is_some()) {
         if let Some(error) = &refused {
             debug!(table = model.table, "{}", failure::one_line(error));
-            info!(table = model.table, "building {stage}.{} again {way}: it does not fit in memory", model.table);
+            let name = format!("{stage}.{}", model.table);
+            info!(table = model.table, "building {name} again{way}: it does not fit in memory");
             session::released(context).await;
         }
-        let place = Place { run, stage, context, model, quarantine_table, accepted, share_count };
+        let spilling = way.spills.then(|| session::sorting(context));
+        let context = spilling.as_ref().unwrap_or(context);
+        let place = Place { run, stage, context, model, quarantine_table, accepted, share_count: way.share_count };
         match place.built_or_discarded(renewal).await {
             Err(error) if is_out_of_memory(&error) => refused = Some(error),
             other => return other,
         }
     }
     Err(refused.context("a table was built in no way")?)
+}
+
+/// How a table is worked out.
+#[derive(Clone, Copy)]
+struct Way {
+    /// In how many shares of its parts, one after the other.
+    share_count: u32,
+    /// With joins that spill.
+    spills: bool,
+}
+
+/// The ways to work out a table: each needs less memory than those before it, but for the last, which needs no parts.
+const WAYS: [Way; 5] = [
+    Way { share_count: 1, spills: false },
+    Way { share_count: 4, spills: false },
+    Way { share_count: 16, spills: false },
+    Way { share_count: 16, spills: true },
+    Way { share_count: 1, spills: true },
+];
+
+impl fmt::Display for Way {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.share_count > 1 {
+            write!(formatter, " in {} shares", self.share_count)?;
+        }
+        if self.spills {
+            formatter.write_str(" with joins that spill")?;
+        }
+        Ok(())
+    }
 }
 
 /// What is built, and where.
@@ -153,11 +178,11 @@ impl Place<'_> {
         for share in 1..self.share_count {
             let plan = self.planned(renewal, share).await.with_context(doing)?;
             let more = self.split(plan, splitting.clone(), good, bad).await.with_context(doing)?;
-            counts.iter_mut().zip(more).for_each(|(count, more)| *count += more);
+            add(&mut counts, more);
         }
         if let Some(renewal) = renewal {
             let kept = renewal.keep(&run.lake, context, &rules_of(&rules), good, bad).await.with_context(doing)?;
-            counts.iter_mut().zip(kept).for_each(|(count, kept)| *count += kept);
+            add(&mut counts, kept);
         }
         let table_url = run.lake.table_url(stage, &model.table)?;
         session::register(context, stage, &model.table, staging::provider(&table_url, &schema.arrow, &good.files())?)?;
@@ -200,17 +225,20 @@ impl Place<'_> {
 
     /// The query as it is run for one share of the parts.
     async fn planned(&self, renewal: Option<&Renewal>, share: u32) -> Result<Arc<dyn ExecutionPlan>> {
-        let mut frame = self.context.sql(&self.model.sql).await?;
-        if let Some(incremental) = self.model.incremental.as_ref().filter(|_| self.share_count > 1) {
-            let narrowed =
-                share::narrowed(self.context, frame.into_optimized_plan()?, incremental, share, self.share_count)?;
-            frame = DataFrame::new(self.context.state(), narrowed);
+        let frame = self.context.sql(&self.model.sql).await?;
+        let divided = self.model.incremental.as_ref().filter(|_| self.share_count > 1);
+        if divided.is_none() && renewal.is_none() {
+            return Ok(frame.create_physical_plan().await?);
+        }
+        // Both narrow the very plan that was proved: optimised once more in between, it might be another.
+        let mut plan = frame.into_optimized_plan()?;
+        if let Some(incremental) = divided {
+            plan = share::narrowed(self.context, plan, incremental, share, self.share_count)?;
         }
         if let Some(renewal) = renewal {
-            let narrowed = renewal.narrow(self.context, frame.into_optimized_plan()?).await?;
-            frame = DataFrame::new(self.context.state(), narrowed);
+            plan = renewal.narrow(self.context, plan).await?;
         }
-        Ok(frame.create_physical_plan().await?)
+        Ok(DataFrame::new(self.context.state(), plan).create_physical_plan().await?)
     }
 
     fn rules(&self, schema: &TableSchema) -> Result<Vec<Rule>> {
@@ -244,7 +272,7 @@ impl Place<'_> {
                 Ok(part) => {
                     good.written.extend(part.good);
                     bad.written.extend(part.bad);
-                    counts.iter_mut().zip(part.counts).for_each(|(count, more)| *count += more);
+                    add(&mut counts, part.counts);
                 }
                 Err(error) => {
                     parts.abort_all();
@@ -282,6 +310,10 @@ impl Place<'_> {
         let lines = examples(self.context, &format!("{sql} order by {key} limit {EXAMPLE_COUNT}")).await?;
         Ok(lines.join("; "))
     }
+}
+
+fn add(counts: &mut [i64], more: Vec<i64>) {
+    counts.iter_mut().zip(more).for_each(|(count, more)| *count += more);
 }
 
 fn rules_of(rules: &[Rule]) -> Vec<&str> {

@@ -389,15 +389,13 @@ mod tests {
 
     use super::*;
     use crate::session;
+    use crate::session::samples::hold;
 
     async fn context() -> SessionContext {
         let context = session::new(256 << 20, 1).unwrap();
         for (schema, table) in [("a", "row"), ("a", "other"), ("b", "whole")] {
             let sql = "select 'x' as part, 'y' as again, 1 as id, make_array(1, 2) as list";
-            let table_of = context.sql(sql).await.unwrap().into_view();
-            let batches = context.read_table(table_of).unwrap().collect().await.unwrap();
-            let stored = datafusion::datasource::MemTable::try_new(batches[0].schema(), vec![batches]).unwrap();
-            session::register(&context, schema, table, std::sync::Arc::new(stored)).unwrap();
+            hold(&context, schema, table, sql).await;
         }
         context
     }

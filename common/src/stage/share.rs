@@ -32,15 +32,13 @@ pub fn narrowed(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use datafusion::arrow::util::pretty::pretty_format_batches;
-    use datafusion::datasource::MemTable;
     use datafusion::prelude::DataFrame;
 
     use super::*;
     use crate::model::TableName;
     use crate::session;
+    use crate::session::samples::hold;
 
     const ROWS: &str = "select case when v % 50 = 0 then null else v % 50 end as part, v as id
         from generate_series(1, 1000) as s(v)";
@@ -49,15 +47,9 @@ mod tests {
     async fn context() -> SessionContext {
         let context = session::new(256 << 20, 2).unwrap();
         for (table, sql) in [("row", ROWS), ("other", OTHERS)] {
-            hold(&context, table, sql).await;
+            hold(&context, "a", table, sql).await;
         }
         context
-    }
-
-    async fn hold(context: &SessionContext, table: &str, sql: &str) {
-        let batches = context.sql(sql).await.unwrap().collect().await.unwrap();
-        let held = MemTable::try_new(batches[0].schema(), vec![batches]).unwrap();
-        session::register(context, "a", table, Arc::new(held)).unwrap();
     }
 
     async fn rows(frame: DataFrame) -> Vec<String> {
@@ -90,6 +82,21 @@ mod tests {
             whole.sort();
             together.sort();
             assert_eq!(together, whole, "{sql}");
+            // Likewise of a plan that is narrowed to the parts that changed besides.
+            let few = |scan: LogicalPlan, part: Column| {
+                LogicalPlanBuilder::from(scan).filter(Expr::Column(part).lt(lit(10_i64)))?.build()
+            };
+            let mut renewed = Vec::new();
+            for number in 0..4 {
+                let share = narrowed(&context, plan().await, &incremental, number, 4).unwrap();
+                let both = parts::narrowed(share, &incremental, &few).unwrap();
+                renewed.extend(rows(DataFrame::new(context.state(), both)).await);
+            }
+            let of_few = |row: &&String| row.split('|').nth(1).is_some_and(|part| part.len() == 1);
+            let mut changed: Vec<String> = whole.iter().filter(of_few).cloned().collect();
+            changed.sort();
+            renewed.sort();
+            assert!(!changed.is_empty() && renewed == changed, "{sql}: {renewed:?}");
         }
     }
 }
